@@ -1,0 +1,2 @@
+//! The galatea program.
+fn main() {}

@@ -1,0 +1,43 @@
+//! The one interface of every source of examples.
+
+use crate::{DataSpec, HostBatch, Result};
+
+/// A finite, indexable set of examples.
+///
+/// Reading is by index and has no state, so that the examples of training step `t` are a pure function of
+/// (seed, `t`) and any thread may read.
+pub trait Dataset: Send + Sync {
+    /// A short name for run directories and messages: `digits`, or the folder's name.
+    fn name(&self) -> &str;
+
+    /// Kind, shape and classes of the examples.
+    fn spec(&self) -> &DataSpec;
+
+    /// Number of examples.
+    fn len(&self) -> usize;
+
+    /// Whether there is no example. An opened data set never is.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The examples at `indices`, in that order; an index may come twice.
+    ///
+    /// # Errors
+    /// If a file that is read only now has gone or changed.
+    ///
+    /// # Panics
+    /// If an index is not below `len()`.
+    fn batch(&self, indices: &[usize]) -> Result<HostBatch>;
+
+    /// Class of example `index`, without decoding it; `None` where there are no labels.
+    fn label(&self, index: usize) -> Option<u32>;
+
+    /// SHA-256 over spec and contents in hex, or over names, sizes and dates for data that is streamed.
+    fn fingerprint(&self) -> &str;
+
+    /// What the user should know: duplicates, constant pictures, very few examples, files that were skipped.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
