@@ -3,6 +3,7 @@
 mod batch;
 mod dataset;
 mod error;
+pub mod settings;
 mod spec;
 
 pub use batch::{HostBatch, HostTensor};

@@ -1,1 +1,11 @@
-//! Under construction.
+//! Everything that can be trained and sampled: one file per family in `families/`, shared parts in `nn/`.
+
+mod error;
+mod model;
+pub mod registry;
+
+pub use error::{Error, Result};
+pub use model::{
+    Ability, Demand, Entry, Family, Info, Latent, Model, Part, Preset, Purpose, SampleRequest, Session, StepReport,
+    Turn,
+};

@@ -1,0 +1,390 @@
+//! What a generative model is to the rest of the program: [`Model`], written by a family's file, and [`Session`], the
+//! object-safe form that training, sampling and the front ends hold.
+
+use galatea_data::settings::{Key, Settings};
+use galatea_data::{DataSpec, HostBatch, HostTensor};
+
+use crate::{Error, Result};
+
+/// A family as help texts, lists and pages show it.
+#[derive(Clone, Copy, Debug)]
+pub struct Info {
+    /// The name on the command line: `dcgan`.
+    pub name: &'static str,
+    /// One line: what it is and what it is good for.
+    pub summary: &'static str,
+    /// Authors, year, title, identifier.
+    pub paper: &'static str,
+    /// What this implementation does otherwise than the paper, in a sentence.
+    pub differs: &'static str,
+    /// The kinds of [`DataSpec`] that it takes: `images`.
+    pub modalities: &'static [&'static str],
+    /// What it can do beside training and sampling.
+    pub abilities: &'static [Ability],
+}
+
+/// What a family may be able to do beside training and sampling; each has its trait and its accessor in [`Session`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ability {
+    /// Turns latent vectors into samples: [`Latent`].
+    Latent,
+}
+
+/// A named set of settings of a family.
+#[derive(Clone, Copy, Debug)]
+pub struct Preset {
+    /// The name, as in `--set preset=listing`.
+    pub name: &'static str,
+    /// What it is for.
+    pub summary: &'static str,
+    /// The settings in TOML: keys of the family, and of the loop in a `[train]` table.
+    pub settings: &'static str,
+}
+
+/// Where training stands. Everything random in a step is a pure function of `seed` and `step`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The seed of the run.
+    pub seed: u64,
+    /// Number of this step; the first is 1.
+    pub step: u64,
+    /// Number of steps of the whole run, which schedules are laid over.
+    pub steps: u64,
+}
+
+impl Turn {
+    /// Share of the run that is done when this step begins: in `[0, 1)`.
+    pub fn progress(&self) -> f64 {
+        (self.step - 1) as f64 / self.steps.max(1) as f64
+    }
+}
+
+/// What a model wants to be given at each step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// Examples in one batch.
+    pub batch: usize,
+    /// Batches in one step.
+    pub batches: usize,
+}
+
+/// What a step has to say. Every value must be finite: the loop stops at the first that is not.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepReport {
+    /// Names and values, always the same names in the same order: `loss_d`, `loss_g`, `d_real`, `d_fake`, ...
+    pub scalars: Vec<(&'static str, f64)>,
+}
+
+impl StepReport {
+    /// The value of `name`.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.scalars.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+}
+
+/// Which samples are wanted.
+///
+/// Sample `i` depends on `seed`, `i`, its class and `truncation` only, never on the batch that it is made in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SampleRequest {
+    /// The seed of the samples; not the run's.
+    pub seed: u64,
+    /// Indices of the samples.
+    pub range: std::ops::Range<u64>,
+    /// The class of all samples; without it sample `i` of a conditional model is of class `i % classes`.
+    pub class: Option<u32>,
+    /// Noise is scaled by this factor, in `(0, 1]`: nearer 0 gives more typical and less varied samples.
+    pub truncation: f32,
+}
+
+impl SampleRequest {
+    /// `count` samples from index 0 on, of all classes, untruncated.
+    pub fn new(seed: u64, count: u64) -> Self {
+        Self { seed, range: 0..count, class: None, truncation: 1.0 }
+    }
+
+    /// The classes of the samples for a model that knows `classes` of them; `None` for one that knows none.
+    ///
+    /// # Errors
+    /// If the model has no such class.
+    pub fn labels(&self, classes: &[String]) -> Result<Option<Vec<u32>>> {
+        let count = classes.len() as u64;
+        match self.class {
+            Some(_) if classes.is_empty() => Err(Error::usage(
+                "this model was trained without classes, so it cannot draw one",
+                "leave `--class` out, or train on data with classes (sub-folders of images) and `conditional=true`",
+            )),
+            Some(class) if u64::from(class) >= count => Err(Error::usage(
+                format!("there is no class {class}"),
+                format!("classes are 0 to {}: {}", count - 1, classes.join(", ")),
+            )),
+            Some(class) => Ok(Some(self.range.clone().map(|_| class).collect())),
+            None if classes.is_empty() => Ok(None),
+            None => Ok(Some(self.range.clone().map(|i| (i % count) as u32).collect())),
+        }
+    }
+}
+
+/// A named group of arrays: the weights of one network, or the state of one optimizer. One file of a checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// File name without ending: `generator`, `generator-ema`, `discriminator-adam`.
+    pub name: String,
+    /// Names and values, sorted by name.
+    pub tensors: Vec<(String, HostTensor)>,
+}
+
+/// How much of a model is read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Everything, to go on training exactly.
+    Training,
+    /// Only what sampling needs; other parts may be missing.
+    Sampling,
+}
+
+/// A generative model, as a family's file provides it.
+///
+/// A model never touches files, the clock or the terminal, and draws nothing that is not a function of its arguments.
+pub trait Model: Sized + Send + 'static {
+    /// Name, summary, paper, abilities.
+    const INFO: Info;
+    /// Named settings.
+    const PRESETS: &'static [Preset] = &[];
+    /// Its settings.
+    type Config: Settings;
+
+    /// Checks what the ranges of single settings cannot: combinations, and whether the data suit.
+    ///
+    /// # Errors
+    /// What does not go together, and what would.
+    fn check(config: &Self::Config, spec: &DataSpec) -> Result<()>;
+
+    /// A model with fresh weights, which are a function of `config`, `spec` and `seed`.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    fn new(config: &Self::Config, spec: &DataSpec, seed: u64, device: &burn::prelude::Device) -> Result<Self>;
+
+    /// What each step is to be given.
+    fn demand(&self) -> Demand;
+
+    /// One training step.
+    ///
+    /// # Errors
+    /// If a batch does not fit the model.
+    fn step(&mut self, turn: Turn, batches: &[HostBatch]) -> Result<StepReport>;
+
+    /// Draws samples, shaped and scaled as the data were.
+    ///
+    /// # Errors
+    /// If the request names a class that the model does not have.
+    fn sample(&self, request: &SampleRequest) -> Result<HostBatch>;
+
+    /// The classes that can be asked for, in label order; empty for a model that ignores labels.
+    fn classes(&self) -> &[String];
+
+    /// Everything that a checkpoint holds.
+    fn parts(&self) -> Vec<Part>;
+
+    /// Name of the one part that is enough to sample.
+    fn sampling_part(&self) -> &'static str;
+
+    /// Takes back what [`parts`](Self::parts) gave.
+    ///
+    /// # Errors
+    /// If a part or an array is missing or has another shape; the model must not be used then.
+    fn load(&mut self, parts: &[Part], purpose: Purpose) -> Result<()>;
+
+    /// Trainable values, by network: `[("generator", 1_234_567), ..]`.
+    fn parameters(&self) -> Vec<(&'static str, usize)>;
+
+    /// The model as a decoder of latent vectors, for families with [`Ability::Latent`].
+    fn as_latent(&self) -> Option<&dyn Latent> {
+        None
+    }
+}
+
+/// A model that turns latent vectors into samples.
+pub trait Latent {
+    /// Length of a latent vector.
+    fn latent_len(&self) -> usize;
+
+    /// The latent vectors of the samples that `request` names: `[n, latent_len]`.
+    fn latents(&self, request: &SampleRequest) -> HostTensor;
+
+    /// Samples from latent vectors `[n, latent_len]`, one class per vector where the model is conditional.
+    ///
+    /// # Errors
+    /// If the shape is another one, or classes are missing or unknown.
+    fn decode(&self, latents: &HostTensor, labels: Option<&[u32]>) -> Result<HostTensor>;
+}
+
+/// A model under training or in use, whatever its family: the object-safe form of [`Model`].
+pub trait Session: Send {
+    /// Its family.
+    fn info(&self) -> &'static Info;
+    /// Its settings, every default written out.
+    fn config(&self) -> toml::Table;
+    /// The data that it is sized for.
+    fn spec(&self) -> &DataSpec;
+    /// See [`Model::demand`].
+    fn demand(&self) -> Demand;
+    /// See [`Model::step`].
+    ///
+    /// # Errors
+    /// As [`Model::step`].
+    fn step(&mut self, turn: Turn, batches: &[HostBatch]) -> Result<StepReport>;
+    /// See [`Model::sample`].
+    ///
+    /// # Errors
+    /// As [`Model::sample`].
+    fn sample(&self, request: &SampleRequest) -> Result<HostBatch>;
+    /// See [`Model::classes`].
+    fn classes(&self) -> &[String];
+    /// See [`Model::parts`].
+    fn parts(&self) -> Vec<Part>;
+    /// See [`Model::sampling_part`].
+    fn sampling_part(&self) -> &'static str;
+    /// See [`Model::load`].
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    fn load(&mut self, parts: &[Part], purpose: Purpose) -> Result<()>;
+    /// See [`Model::parameters`].
+    fn parameters(&self) -> Vec<(&'static str, usize)>;
+    /// See [`Model::as_latent`].
+    fn as_latent(&self) -> Option<&dyn Latent>;
+}
+
+/// A family in the registry: makes sessions from settings and data.
+pub trait Family: Sync {
+    /// Name, summary, paper, abilities.
+    fn info(&self) -> &'static Info;
+    /// Its settings with their docs.
+    fn keys(&self) -> &'static [Key];
+    /// Its settings' defaults.
+    fn defaults(&self) -> toml::Table;
+    /// Its named settings.
+    fn presets(&self) -> &'static [Preset];
+    /// The full settings that `table` gives, checked against each other and the data.
+    ///
+    /// # Errors
+    /// An unknown key, a wrong type, a value out of range, a combination or data that do not suit.
+    fn resolve(&self, table: &toml::Table, spec: &DataSpec) -> Result<toml::Table>;
+    /// A session with fresh weights.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    fn session(
+        &self,
+        table: &toml::Table,
+        spec: &DataSpec,
+        seed: u64,
+        device: &burn::prelude::Device,
+    ) -> Result<Box<dyn Session>>;
+}
+
+/// Makes a [`Family`] of a [`Model`].
+pub struct Entry<M>(std::marker::PhantomData<fn() -> M>);
+
+impl<M: Model> Entry<M> {
+    /// The entry for the registry.
+    #[expect(clippy::new_without_default, reason = "an entry is made in the registry only")]
+    pub const fn new() -> Self {
+        Self(std::marker::PhantomData)
+    }
+
+    fn checked(table: &toml::Table, spec: &DataSpec) -> Result<M::Config> {
+        let config: M::Config = galatea_data::settings::overlay("", table)?;
+        if !M::INFO.modalities.contains(&spec.kind()) {
+            return Err(Error::usage(
+                format!("`{}` does not take {}", M::INFO.name, spec.kind()),
+                format!("it takes {}; `galatea models` lists the others", M::INFO.modalities.join(", ")),
+            ));
+        }
+        M::check(&config, spec)?;
+        Ok(config)
+    }
+}
+
+impl<M: Model> Family for Entry<M> {
+    fn info(&self) -> &'static Info {
+        &M::INFO
+    }
+
+    fn keys(&self) -> &'static [Key] {
+        M::Config::KEYS
+    }
+
+    fn defaults(&self) -> toml::Table {
+        galatea_data::settings::to_table(&M::Config::default())
+    }
+
+    fn presets(&self) -> &'static [Preset] {
+        M::PRESETS
+    }
+
+    fn resolve(&self, table: &toml::Table, spec: &DataSpec) -> Result<toml::Table> {
+        Ok(galatea_data::settings::to_table(&Self::checked(table, spec)?))
+    }
+
+    fn session(
+        &self,
+        table: &toml::Table,
+        spec: &DataSpec,
+        seed: u64,
+        device: &burn::prelude::Device,
+    ) -> Result<Box<dyn Session>> {
+        let config = Self::checked(table, spec)?;
+        let model = M::new(&config, spec, seed, device)?;
+        Ok(Box::new(Running { model, config, spec: spec.clone() }))
+    }
+}
+
+/// A [`Model`] with what it was made from.
+struct Running<M: Model> {
+    model: M,
+    config: M::Config,
+    spec: DataSpec,
+}
+
+impl<M: Model> Session for Running<M> {
+    fn info(&self) -> &'static Info {
+        &M::INFO
+    }
+    fn config(&self) -> toml::Table {
+        galatea_data::settings::to_table(&self.config)
+    }
+    fn spec(&self) -> &DataSpec {
+        &self.spec
+    }
+    fn demand(&self) -> Demand {
+        self.model.demand()
+    }
+    fn step(&mut self, turn: Turn, batches: &[HostBatch]) -> Result<StepReport> {
+        self.model.step(turn, batches)
+    }
+    fn sample(&self, request: &SampleRequest) -> Result<HostBatch> {
+        self.model.sample(request)
+    }
+    fn classes(&self) -> &[String] {
+        self.model.classes()
+    }
+    fn parts(&self) -> Vec<Part> {
+        self.model.parts()
+    }
+    fn sampling_part(&self) -> &'static str {
+        self.model.sampling_part()
+    }
+    fn load(&mut self, parts: &[Part], purpose: Purpose) -> Result<()> {
+        self.model.load(parts, purpose)
+    }
+    fn parameters(&self) -> Vec<(&'static str, usize)> {
+        self.model.parameters()
+    }
+    fn as_latent(&self) -> Option<&dyn Latent> {
+        self.model.as_latent()
+    }
+}

@@ -1,0 +1,21 @@
+//! The families: one line each. Lists, help, tests and front ends are loops over this slice.
+
+use crate::{Error, Family, Result};
+
+/// Every family, in the order in which lists show them.
+pub static FAMILIES: &[&dyn Family] = &[];
+
+/// The family called `name`.
+///
+/// # Errors
+/// If there is none, with the nearest name.
+pub fn family(name: &str) -> Result<&'static dyn Family> {
+    FAMILIES.iter().copied().find(|family| family.info().name == name).ok_or_else(|| {
+        let names: Vec<&str> = FAMILIES.iter().map(|family| family.info().name).collect();
+        let hint = match galatea_data::settings::nearest(name, &names) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => format!("families are {}", names.join(", ")),
+        };
+        Error::usage(format!("there is no family `{name}`"), hint)
+    })
+}
