@@ -18,8 +18,8 @@ pub struct Key {
 
 /// A settings struct made by [`settings!`](crate::settings!).
 pub trait Settings: Serialize + DeserializeOwned + Default + Clone + std::fmt::Debug + Send + Sync + 'static {
-    /// Its keys in the order of declaration.
-    const KEYS: &'static [Key];
+    /// Its keys in the order of declaration, those of included groups last.
+    fn keys() -> Vec<Key>;
 
     /// Checks every value against its range.
     ///
@@ -79,10 +79,11 @@ pub fn overlay<S: Settings>(section: &str, table: &toml::Table) -> Result<S, Set
 /// As [`overlay`]; `settings` is unchanged then.
 pub fn overlay_onto<S: Settings>(section: &str, table: &toml::Table, settings: &mut S) -> Result<(), SettingError> {
     let full = |key: &str| if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
+    let keys = S::keys();
     let mut merged = to_table(settings);
     for (key, value) in table {
-        let Some(known) = S::KEYS.iter().find(|known| known.name == key) else {
-            let names: Vec<&str> = S::KEYS.iter().map(|key| key.name).collect();
+        let Some(known) = keys.iter().find(|known| known.name == key) else {
+            let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
             return Err(unknown(&full(key), key, &names));
         };
         let kept = merged.insert(key.clone(), value.clone());
@@ -165,7 +166,8 @@ fn display(value: &toml::Value) -> String {
     }
 }
 
-/// Declares a settings struct: per key its docs, type, default and, if it has one, its range.
+/// Declares a settings struct: per key its docs, type, default and, if it has one, its range. Groups that several
+/// structs share are included after the keys of its own (`include group: Group = Group::default();`).
 ///
 /// ```
 /// galatea_data::settings! {
@@ -192,31 +194,41 @@ macro_rules! settings {
         $vis:vis struct $name:ident {
             $(
                 $(#[doc = $doc:literal])*
-                $key:ident : $type:ty = $default:expr $(, in $range:expr)? $(, of $choice:ty)? ;
+                $key:ident : $type:ty = $default:expr $(, in $range:expr)? ;
+            )*
+            $(
+                $(#[doc = $group_doc:literal])*
+                include $group:ident : $group_type:ty = $group_default:expr ;
             )*
         }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-        #[serde(default, deny_unknown_fields)]
+        #[serde(default)]
         $vis struct $name {
             $( $(#[doc = $doc])* pub $key: $type, )*
+            $( $(#[doc = $group_doc])* #[serde(flatten)] pub $group: $group_type, )*
         }
 
         impl Default for $name {
             fn default() -> Self {
-                Self { $( $key: $default, )* }
+                Self { $( $key: $default, )* $( $group: $group_default, )* }
             }
         }
 
         impl $crate::settings::Settings for $name {
-            const KEYS: &'static [$crate::settings::Key] = &[
-                $( $crate::settings::Key {
-                    name: stringify!($key),
-                    doc: concat!($($doc),*),
-                    allowed: concat!("" $(, stringify!($range))? $(, $crate::settings!(@choice $choice))?),
-                }, )*
-            ];
+            fn keys() -> Vec<$crate::settings::Key> {
+                #[allow(unused_mut, reason = "settings without included groups")]
+                let mut keys = vec![
+                    $( $crate::settings::Key {
+                        name: stringify!($key),
+                        doc: concat!($($doc),*),
+                        allowed: concat!("" $(, stringify!($range))?),
+                    }, )*
+                ];
+                $( keys.extend(<$group_type as $crate::settings::Settings>::keys()); )*
+                keys
+            }
 
             fn check(&self) -> Result<(), $crate::settings::SettingError> {
                 $( $(
@@ -227,11 +239,11 @@ macro_rules! settings {
                         ));
                     }
                 )? )*
+                $( $crate::settings::Settings::check(&self.$group)?; )*
                 Ok(())
             }
         }
     };
-    (@choice $choice:ty) => { concat!("one of ", stringify!($choice)) };
 }
 
 /// Declares a choice: an enum whose values have names (`snake` written with `-`), docs, and serde by name.
@@ -292,6 +304,16 @@ mod tests {
     }
 
     crate::settings! {
+        /// Settings that several share.
+        struct Shared {
+            /// Seed.
+            seed: u64 = 0;
+            /// Share.
+            share: f64 = 0.5, in 0.0..=1.0;
+        }
+    }
+
+    crate::settings! {
         /// Everything that a setting can be.
         struct Example {
             /// Images in one step.
@@ -304,6 +326,8 @@ mod tests {
             limit: Option<usize> = None;
             /// Normalisation.
             norm: Norm = Norm::Batch;
+            /// What others have too.
+            include shared: Shared = Shared { seed: 7, ..Shared::default() };
         }
     }
 
@@ -318,6 +342,9 @@ mod tests {
             laid,
             Example { rate: 1.0, limit: Some(3), norm: Norm::None, size: "32".into(), ..Example::default() }
         );
+        let laid = lay("share = 1").unwrap();
+        assert_eq!(laid.shared, Shared { seed: 7, share: 1.0 });
+        assert_eq!(Example::keys().len(), 7);
     }
 
     #[test]
@@ -329,6 +356,7 @@ mod tests {
         assert_eq!(message("bach = 3"), "there is no setting `data.bach` | did you mean `batch`?");
         assert_eq!(message("batch = 0"), "`data.batch` is 0, out of range | `data.batch` takes a value in 1..=65536");
         assert!(message("rate = nan").contains("out of range"));
+        assert!(message("share = 2").contains("`data.share` takes a value in 0.0..=1.0"));
         assert!(message("batch = 'many'").starts_with("`data.batch` cannot be many: invalid type: string"));
         assert!(message("batch = -1").starts_with("`data.batch` cannot be -1"));
         assert!(message("norm = 'layer'").contains("expected `none` or `batch`"));

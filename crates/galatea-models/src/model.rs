@@ -263,7 +263,7 @@ pub trait Family: Sync {
     /// Name, summary, paper, abilities.
     fn info(&self) -> &'static Info;
     /// Its settings with their docs.
-    fn keys(&self) -> &'static [Key];
+    fn keys(&self) -> Vec<Key>;
     /// Its settings' defaults.
     fn defaults(&self) -> toml::Table;
     /// Its named settings.
@@ -314,8 +314,8 @@ impl<M: Model> Family for Entry<M> {
         &M::INFO
     }
 
-    fn keys(&self) -> &'static [Key] {
-        M::Config::KEYS
+    fn keys(&self) -> Vec<Key> {
+        M::Config::keys()
     }
 
     fn defaults(&self) -> toml::Table {
