@@ -167,7 +167,7 @@ fn display(value: &toml::Value) -> String {
 }
 
 /// Declares a settings struct: per key its docs, type, default and, if it has one, its range. Groups that several
-/// structs share are included after the keys of its own (`include group: Group = Group::default();`).
+/// structs share come after the keys of its own, in `include { group: Group = Group::default(); }`.
 ///
 /// ```
 /// galatea_data::settings! {
@@ -196,23 +196,25 @@ macro_rules! settings {
                 $(#[doc = $doc:literal])*
                 $key:ident : $type:ty = $default:expr $(, in $range:expr)? ;
             )*
+        }
+        $( include {
             $(
                 $(#[doc = $group_doc:literal])*
-                include $group:ident : $group_type:ty = $group_default:expr ;
+                $group:ident : $group_type:ty = $group_default:expr ;
             )*
-        }
+        } )?
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(default)]
         $vis struct $name {
             $( $(#[doc = $doc])* pub $key: $type, )*
-            $( $(#[doc = $group_doc])* #[serde(flatten)] pub $group: $group_type, )*
+            $($( $(#[doc = $group_doc])* #[serde(flatten)] pub $group: $group_type, )*)?
         }
 
         impl Default for $name {
             fn default() -> Self {
-                Self { $( $key: $default, )* $( $group: $group_default, )* }
+                Self { $( $key: $default, )* $($( $group: $group_default, )*)? }
             }
         }
 
@@ -226,7 +228,7 @@ macro_rules! settings {
                         allowed: concat!("" $(, stringify!($range))?),
                     }, )*
                 ];
-                $( keys.extend(<$group_type as $crate::settings::Settings>::keys()); )*
+                $($( keys.extend(<$group_type as $crate::settings::Settings>::keys()); )*)?
                 keys
             }
 
@@ -239,7 +241,7 @@ macro_rules! settings {
                         ));
                     }
                 )? )*
-                $( $crate::settings::Settings::check(&self.$group)?; )*
+                $($( $crate::settings::Settings::check(&self.$group)?; )*)?
                 Ok(())
             }
         }
@@ -326,8 +328,10 @@ mod tests {
             limit: Option<usize> = None;
             /// Normalisation.
             norm: Norm = Norm::Batch;
+        }
+        include {
             /// What others have too.
-            include shared: Shared = Shared { seed: 7, ..Shared::default() };
+            shared: Shared = Shared { seed: 7, ..Shared::default() };
         }
     }
 
