@@ -36,6 +36,11 @@ pub trait Dataset: Send + Sync {
     /// SHA-256 over spec and contents in hex, or over names, sizes and dates for data that is streamed.
     fn fingerprint(&self) -> &str;
 
+    /// What was decided on the user's behalf: the size, the range of the values, the channels.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What the user should know: duplicates, constant pictures, very few examples, files that were skipped.
     fn warnings(&self) -> Vec<String> {
         Vec::new()

@@ -3,10 +3,21 @@
 mod batch;
 mod dataset;
 mod error;
+pub mod fetch;
+pub mod formats;
+mod options;
+mod parallel;
+mod picture;
+mod set;
 pub mod settings;
 mod spec;
+mod split;
+pub mod write;
 
 pub use batch::{HostBatch, HostTensor};
 pub use dataset::Dataset;
 pub use error::{Error, Result};
+pub use formats::open;
+pub use options::{Channels, DataOptions, Fit};
 pub use spec::{DataSpec, ImageSpec};
+pub use split::{Split, split, split_labels};

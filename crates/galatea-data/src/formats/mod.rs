@@ -1,0 +1,132 @@
+//! The registry of formats and the way from what a user names to a data set.
+
+mod digits;
+mod downloaded;
+mod folder;
+mod idx;
+mod npy;
+
+use std::{path::Path, sync::Arc};
+
+use crate::{DataOptions, Dataset, Error, Result, options::Plan, settings::nearest};
+
+pub use downloaded::data_home;
+
+/// A kind of source. One file per format; the registry is [`FORMATS`].
+pub trait Format: Sync {
+    /// One word.
+    fn name(&self) -> &'static str;
+
+    /// One line on what it is.
+    fn summary(&self) -> &'static str;
+
+    /// What to write for `--data`.
+    fn examples(&self) -> &'static [&'static str];
+
+    /// The names, other than paths, that it knows.
+    fn names(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// Whether `source` is of this kind. The first format that says so opens it.
+    fn claims(&self, source: &str) -> bool;
+
+    /// Opens it. The options have been checked.
+    ///
+    /// # Errors
+    /// If it cannot be read, is not what it should be, or does not go with the options.
+    fn open(&self, source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>>;
+}
+
+/// All formats, in the order in which they are asked.
+pub const FORMATS: &[&dyn Format] = &[&digits::Digits, &downloaded::Downloaded, &npy::Npy, &idx::Idx, &folder::Folder];
+
+/// Opens the data set that `source` names: an embedded or downloaded set, a file or a folder.
+///
+/// # Errors
+/// If nothing of that name is known, or what it names cannot be read or does not go with the options. The error has a
+/// hint that says what to do.
+pub fn open(source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
+    options.validate()?;
+    match FORMATS.iter().find(|format| format.claims(source)) {
+        Some(format) => format.open(source, options),
+        None => Err(unknown(source)),
+    }
+}
+
+fn unknown(source: &str) -> Error {
+    let path = Path::new(source);
+    if let Ok(meta) = path.metadata() {
+        debug_assert!(!meta.is_dir(), "the folder format takes every folder");
+        let (problem, hint) = match crate::picture::is_picture_name(path) {
+            true => ("this is one picture, and a data set is many", "name the folder that it is in".to_owned()),
+            false => ("this is no format that can be read", format!("known are {}", possible())),
+        };
+        return Error::invalid(path, problem).with_hint(hint);
+    }
+    let names: Vec<&str> = FORMATS.iter().flat_map(|format| format.names()).collect();
+    let hint = match nearest(source, &names) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("check the spelling; data can be {}", possible()),
+    };
+    Error::usage(format!("there is no data set, file or folder `{source}`")).with_hint(hint)
+}
+
+fn possible() -> String {
+    let forms = FORMATS.iter().map(|format| format!("{} (`{}`)", format.summary(), format.examples().join("`, `")));
+    forms.collect::<Vec<_>>().join("; ")
+}
+
+/// The plan of options that [`open`] has checked, or its error again.
+fn plan(options: &DataOptions) -> Result<Plan> {
+    Plan::new(options)
+}
+
+/// A short name for the data at `path`: the last part of it, without endings.
+fn short_name(path: &Path) -> String {
+    let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let last = full.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = if full.is_dir() { last.as_str() } else { last.split('.').next().unwrap_or_default() };
+    if stem.is_empty() { "data".to_owned() } else { stem.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(source: &str) -> String {
+        let error = open(source, &DataOptions::default()).err().unwrap();
+        format!("{error} | {}", error.hint().unwrap())
+    }
+
+    #[test]
+    fn an_unknown_source_says_what_is_possible() {
+        assert_eq!(refusal("digit"), "there is no data set, file or folder `digit` | did you mean `digits`?");
+        let text = refusal("no/such/place");
+        assert!(text.contains("`no/such/place`") && text.contains("folder of pictures"), "{text}");
+    }
+
+    #[test]
+    fn a_file_of_no_known_format_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "hello").unwrap();
+            refusal(path.to_str().unwrap())
+        };
+        assert!(write("a.txt").contains("this is no format that can be read | known are"));
+        assert!(write("a.png").contains("this is one picture"));
+    }
+
+    #[test]
+    fn the_registry_is_complete_and_without_doubles() {
+        let mut names: Vec<&str> = FORMATS.iter().map(|format| format.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), FORMATS.len());
+        for format in FORMATS {
+            assert!(!format.summary().is_empty() && !format.examples().is_empty());
+            assert!(format.names().iter().all(|name| format.claims(name)));
+        }
+    }
+}

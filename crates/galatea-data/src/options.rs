@@ -1,0 +1,188 @@
+//! What a user may say about the data (`data.KEY`), and the same once checked.
+
+use crate::{Error, choice, settings, settings::Settings};
+
+/// Sides that a picture may have after resizing.
+pub(crate) const SIDES: std::ops::RangeInclusive<usize> = 8..=1024;
+
+choice! {
+    /// How a picture of another shape is brought to `data.size`.
+    pub enum Fit {
+        /// Fill the frame and cut off what is over.
+        Cover = "cover",
+        /// Keep the whole picture and pad with the background.
+        Contain = "contain",
+        /// Change the proportions.
+        Stretch = "stretch",
+    }
+}
+
+choice! {
+    /// How many channels pictures are given.
+    pub enum Channels {
+        /// 1 if all pictures are grey, else 3.
+        Auto = "auto",
+        /// Grey.
+        Grey = "1",
+        /// RGB.
+        Rgb = "3",
+    }
+}
+
+settings! {
+    /// How a source of pictures is read.
+    pub struct DataOptions {
+        /// Size in pixels, a side (`32`) or `WIDTHxHEIGHT`; `auto`: as they are if all are alike and at most 64x64, else 64x64.
+        size: String = "auto".into();
+        /// How a picture of another shape is brought to that size.
+        fit: Fit = Fit::Cover;
+        /// Colour behind transparent pixels and around contained pictures: `#rrggbb` or a name.
+        background: String = "white".into();
+        /// 1 (grey), 3 (RGB), or `auto`: grey if all pictures are.
+        channels: Channels = Channels::Auto;
+        /// Only so many examples, drawn evenly over all.
+        limit: Option<usize> = None;
+        /// Only these classes, by name, separated by commas: `3,5`.
+        classes: String = String::new();
+        /// Decoded pixels kept in memory, in MiB; a larger folder is decoded again for every batch.
+        memory_mib: usize = 2048, in 1..=1_048_576;
+        /// Leave out files that cannot be read instead of stopping.
+        skip_broken: bool = false;
+        /// Share of the examples held back for judging; at most 5,000 examples.
+        holdout: f64 = 0.1, in 0.0..=0.5;
+    }
+}
+
+/// [`DataOptions`] once checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Width and height; `None` is chosen from the data.
+    pub(crate) size: Option<(usize, usize)>,
+    pub(crate) fit: Fit,
+    pub(crate) background: [u8; 3],
+    /// 1 or 3; `None` is chosen from the data.
+    pub(crate) channels: Option<usize>,
+    pub(crate) limit: Option<usize>,
+    /// Empty: all.
+    pub(crate) classes: Vec<String>,
+    pub(crate) memory_bytes: u64,
+    pub(crate) skip_broken: bool,
+}
+
+impl DataOptions {
+    /// Checks every value, also those that no type and no range can check.
+    ///
+    /// # Errors
+    /// With the first key whose value makes no sense.
+    pub fn validate(&self) -> crate::Result<()> {
+        Plan::new(self).map(|_| ())
+    }
+}
+
+impl Plan {
+    pub(crate) fn new(options: &DataOptions) -> crate::Result<Self> {
+        options.check().map_err(|error| Error::Usage { problem: error.problem, hint: error.hint })?;
+        if options.limit == Some(0) {
+            return Err(Error::usage("`data.limit` is 0").with_hint("leave it out to use all examples"));
+        }
+        let classes = options.classes.split(',').map(|name| name.trim().to_owned());
+        Ok(Self {
+            size: parse_size(&options.size)?,
+            fit: options.fit,
+            background: parse_colour(&options.background)?,
+            channels: match options.channels {
+                Channels::Auto => None,
+                Channels::Grey => Some(1),
+                Channels::Rgb => Some(3),
+            },
+            limit: options.limit,
+            classes: classes.filter(|name| !name.is_empty()).collect(),
+            memory_bytes: (options.memory_mib as u64) << 20,
+            skip_broken: options.skip_broken,
+        })
+    }
+}
+
+fn parse_size(text: &str) -> crate::Result<Option<(usize, usize)>> {
+    let text = text.trim();
+    if text.is_empty() || text == "auto" {
+        return Ok(None);
+    }
+    let (width, height) = text.split_once(['x', 'X']).unwrap_or((text, text));
+    match (width.trim().parse(), height.trim().parse()) {
+        (Ok(width), Ok(height)) if SIDES.contains(&width) && SIDES.contains(&height) => Ok(Some((width, height))),
+        _ => Err(Error::usage(format!("`data.size` cannot be {text}")).with_hint(format!(
+            "give a side or WIDTHxHEIGHT in pixels, {} to {} each, such as `32` or `48x64`",
+            SIDES.start(),
+            SIDES.end()
+        ))),
+    }
+}
+
+const COLOURS: &[(&str, [u8; 3])] = &[
+    ("white", [255, 255, 255]),
+    ("black", [0, 0, 0]),
+    ("grey", [128, 128, 128]),
+    ("gray", [128, 128, 128]),
+    ("red", [255, 0, 0]),
+    ("green", [0, 128, 0]),
+    ("blue", [0, 0, 255]),
+    ("yellow", [255, 255, 0]),
+];
+
+fn parse_colour(text: &str) -> crate::Result<[u8; 3]> {
+    let text = text.trim().to_lowercase();
+    if let Some((_, colour)) = COLOURS.iter().find(|(name, _)| *name == text) {
+        return Ok(*colour);
+    }
+    let digits = text.strip_prefix('#').unwrap_or_default();
+    match u32::from_str_radix(digits, 16) {
+        Ok(value) if digits.len() == 6 && !digits.starts_with('+') => {
+            Ok([(value >> 16) as u8, (value >> 8) as u8, value as u8])
+        }
+        _ => {
+            let names: Vec<&str> = COLOURS.iter().map(|(name, _)| *name).collect();
+            Err(Error::usage(format!("`data.background` cannot be `{text}`"))
+                .with_hint(format!("give `#rrggbb` or one of {}", names.join(", "))))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("auto").unwrap(), None);
+        assert_eq!(parse_size("32").unwrap(), Some((32, 32)));
+        assert_eq!(parse_size("48x64").unwrap(), Some((48, 64)));
+        for wrong in ["0", "7", "1025", "32x", "x", "-3", "big", "32x32x3"] {
+            let error = parse_size(wrong).unwrap_err();
+            assert!(error.to_string().contains(wrong) && error.hint().is_some());
+        }
+    }
+
+    #[test]
+    fn colours() {
+        assert_eq!(parse_colour("White").unwrap(), [255; 3]);
+        assert_eq!(parse_colour("#0aFf10").unwrap(), [10, 255, 16]);
+        for wrong in ["", "#fff", "#gggggg", "#+12345", "mauve"] {
+            assert!(parse_colour(wrong).unwrap_err().hint().unwrap().contains("#rrggbb"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_refused() {
+        let error = DataOptions { limit: Some(0), ..DataOptions::default() }.validate().unwrap_err();
+        assert_eq!(error.to_string(), "`data.limit` is 0");
+    }
+
+    #[test]
+    fn options_come_from_a_table() {
+        let table = "size = 32\nchannels = 1\nfit = 'contain'".parse().unwrap();
+        let options: DataOptions = crate::settings::overlay("data", &table).unwrap();
+        assert_eq!((options.channels, options.fit), (Channels::Grey, Fit::Contain));
+        assert_eq!(Plan::new(&options).unwrap().size, Some((32, 32)));
+    }
+}

@@ -1,0 +1,121 @@
+//! Pictures and arrays as files; one file per format.
+//!
+//! The functions of the formats give bytes, and [`file`] puts bytes into a file that is complete or absent:
+//!
+//! ```
+//! use galatea_data::{HostTensor, write};
+//! let pictures = HostTensor::new([4, 1, 8, 8], vec![0.5; 4 * 64]);
+//! let folder = tempfile::tempdir()?;
+//! write::file(&folder.path().join("grid.png"), &write::png::grid(&pictures, 2)?)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod gif;
+pub mod npy;
+pub mod png;
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use crate::{Error, HostTensor, Result};
+
+/// Writes a file that is complete or absent: aside, then renamed. An old file of that name stays until then.
+///
+/// # Errors
+/// If the folder cannot be written to or the disk is full; nothing half-written is left.
+pub fn file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let (aside, mut file) = create_aside(path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    drop(file);
+    written.and_then(|()| fs::rename(&aside, path)).map_err(|error| {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&aside);
+        Error::io("write", path, error)
+    })
+}
+
+/// A new file beside `path`, of a name that nobody else uses.
+fn create_aside(path: &Path) -> Result<(PathBuf, File)> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let Some(name) = path.file_name() else {
+        return Err(Error::usage(format!("`{}` is no name for a file", path.display())));
+    };
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut own = std::ffi::OsString::from(".");
+    own.push(name);
+    own.push(format!(".{}-{number}.tmp", std::process::id()));
+    let aside = path.with_file_name(own);
+    let file = OpenOptions::new().write(true).create_new(true).open(&aside);
+    file.map(|file| (aside, file)).map_err(|error| Error::io("write", path, error))
+}
+
+/// A value of [-1, 1] as a byte: `(x + 1) * 127.5`, rounded and clamped; never stretched to what is there.
+pub fn byte(value: f32) -> u8 {
+    // `as` clamps.
+    ((value + 1.0) * 127.5).round() as u8
+}
+
+/// Sizes of a batch of pictures, after a look at its values.
+fn checked(pictures: &HostTensor) -> Result<[usize; 4]> {
+    let [n, channels, height, width] = pictures.shape[..] else {
+        return Err(Error::usage(format!("pictures have four dimensions, and these {:?}", pictures.shape)));
+    };
+    if !matches!(channels, 1 | 3) || n * height * width == 0 {
+        return Err(Error::usage(format!("an array of shape {:?} cannot be drawn", pictures.shape))
+            .with_hint("pictures are [n, channels, height, width] with 1 or 3 channels"));
+    }
+    if let Some(at) = pictures.values.iter().position(|value| value.is_nan()) {
+        let picture = at / (channels * height * width);
+        return Err(Error::usage(format!("picture {picture} has values that are not numbers (NaN)"))
+            .with_hint("the model has diverged; go back to an earlier checkpoint"));
+    }
+    Ok([n, channels, height, width])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_clamped_and_never_stretched() {
+        let of = [-7.0, -1.0, -0.996, 0.0, 0.3, 1.0, 7.0].map(byte);
+        assert_eq!(of, [0, 0, 1, 128, 166, 255, 255]);
+        // Every byte comes back from the value that it is read as.
+        assert!((0..=255).all(|value| byte(crate::set::unit(value)) == value));
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        file(&path, b"one").unwrap();
+        file(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = file(&folder.path().join("no/a.bin"), b"one").unwrap_err();
+        assert!(error.to_string().starts_with("cannot write `") && error.hint().is_some());
+        // The name is taken by a folder: found out only by the rename.
+        let taken = folder.path().join("taken");
+        fs::create_dir_all(taken.join("inner")).unwrap();
+        assert!(file(&taken, b"one").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_picture_is_refused() {
+        let refused = |shape: &[usize]| checked(&HostTensor::new(shape, vec![0.0; shape.iter().product()])).is_err();
+        assert!(refused(&[4, 4]) && refused(&[1, 2, 4, 4]) && refused(&[0, 1, 4, 4]) && !refused(&[1, 3, 4, 4]));
+        let mut pictures = HostTensor::new([2, 1, 2, 2], vec![0.0; 8]);
+        pictures.values[5] = f32::NAN;
+        assert_eq!(checked(&pictures).unwrap_err().to_string(), "picture 1 has values that are not numbers (NaN)");
+    }
+}
