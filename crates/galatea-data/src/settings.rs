@@ -232,7 +232,7 @@ macro_rules! settings {
                 keys
             }
 
-            fn check(&self) -> Result<(), $crate::settings::SettingError> {
+            fn check(&self) -> std::result::Result<(), $crate::settings::SettingError> {
                 $( $(
                     // Written so that NaN is out of every range.
                     if !($range).contains(&self.$key) {

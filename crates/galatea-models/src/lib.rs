@@ -1,7 +1,9 @@
 //! Everything that can be trained and sampled: one file per family in `families/`, shared parts in `nn/`.
 
 mod error;
+pub mod families;
 mod model;
+pub mod nn;
 pub mod registry;
 
 pub use error::{Error, Result};

@@ -72,11 +72,19 @@ pub struct Demand {
 /// What a step has to say. Every value must be finite: the loop stops at the first that is not.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StepReport {
-    /// Names and values, always the same names in the same order: `loss_d`, `loss_g`, `d_real`, `d_fake`, ...
+    /// Names and values: `loss_d`, `loss_g`, `d_real`, `d_fake`, ... What a step did not compute is left out.
     pub scalars: Vec<(&'static str, f64)>,
 }
 
 impl StepReport {
+    /// Notes a value, in place of an earlier one of this name.
+    pub fn note(&mut self, name: &'static str, value: f64) {
+        match self.scalars.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = value,
+            None => self.scalars.push((name, value)),
+        }
+    }
+
     /// The value of `name`.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.scalars.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)

@@ -1,0 +1,479 @@
+//! `dcgan`: the convolutional generative adversarial network, sized from the data.
+//!
+//! Paper: Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+//! Networks", arXiv:1511.06434, section 3.
+//! Differs: no batch normalisation in the discriminator, whose slope R1 bounds instead (Mescheder et al. 2018); He's
+//! initial weights; the generator's average is what samples are drawn with; classes, where there are any, are given to
+//! the generator beside z and to the discriminator by projection (Miyato and Koyama 2018, arXiv:1802.05637).
+
+use std::sync::OnceLock;
+
+use burn::module::{Module, Param};
+use burn::prelude::*;
+use galatea_data::{DataSpec, HostBatch, HostTensor, choice, settings};
+use galatea_kernels::Activation;
+use galatea_kernels::burn::{batch_norm, from_vec, scale_shift, to_vec};
+
+use crate::nn::adversarial::{Adversarial, Critic, Game, Labels};
+use crate::nn::layers::{Conv, ConvUp, Linear, gain, kept, through, trained};
+use crate::nn::noise::{self, WeightDraw};
+use crate::nn::optimizer::Optimized;
+use crate::nn::{average, weights};
+use crate::{Ability, Demand, Error, Info, Latent, Model, Part, Purpose, Result, SampleRequest, StepReport, Turn};
+
+choice! {
+    /// Normalisation between the generator's layers.
+    pub enum Norm {
+        /// By the statistics of the batch (Ioffe and Szegedy 2015, arXiv:1502.03167).
+        Batch = "batch",
+        /// None.
+        None = "none",
+    }
+}
+
+settings! {
+    /// Settings of [`Dcgan`].
+    pub struct Config {
+        /// Channels of the largest pictures inside; each halving of the side doubles them.
+        width: usize = 64, in 1..=1_024;
+        /// No layer has more channels than this.
+        max_width: usize = 256, in 1..=4_096;
+        /// Normalisation in the generator: batch or none.
+        norm_g: Norm = Norm::Batch;
+        /// Slope of the discriminator's leaky ReLU for negative values.
+        slope_d: f64 = 0.2, in 0.0..1.0;
+    }
+    include {
+        /// Settings of adversarial training.
+        adversarial: Adversarial = Adversarial {
+            learning_rate_g: 5e-4,
+            learning_rate_d: 5e-4,
+            beta_1: 0.0,
+            beta_2: 0.99,
+            r1: 1.0,
+            ..Adversarial::default()
+        };
+    }
+}
+
+/// Latent vectors by which the sampler's normalisation is fixed.
+const SETTLING: u64 = 256;
+
+/// The family.
+#[derive(Debug)]
+pub struct Dcgan {
+    game: Game,
+    generator: Optimized<Generator>,
+    discriminator: Optimized<Discriminator>,
+    average: Option<Generator>,
+    sampler: OnceLock<Generator>,
+    /// `[channels, height, width]`.
+    shape: [usize; 3],
+}
+
+impl Model for Dcgan {
+    const INFO: Info = Info {
+        name: "dcgan",
+        summary: "convolutional GAN, sized from the data: pictures of any shape from 8x8 up",
+        paper: "Radford et al. 2016, Unsupervised Representation Learning with DCGANs, arXiv:1511.06434",
+        differs: "R1 in place of the discriminator's batch normalisation; weight averaging; classes by projection",
+        modalities: &["images"],
+        abilities: &[Ability::Latent],
+    };
+
+    type Config = Config;
+
+    fn check(config: &Config, spec: &DataSpec) -> Result<()> {
+        let [_, height, width] = picture(spec)?;
+        if height.min(width) < 8 || height.max(width) > 512 {
+            return Err(Error::usage(
+                format!("`dcgan` cannot draw pictures of {width}x{height}"),
+                "bring them to a size between 8 and 512 with `--set data.size=64`",
+            ));
+        }
+        config.adversarial.checked_loss(spec).map(drop)
+    }
+
+    fn new(config: &Config, spec: &DataSpec, seed: u64, device: &Device) -> Result<Self> {
+        Self::check(config, spec)?;
+        let shape = picture(spec)?;
+        let device = device.clone().autodiff();
+        let game = Game::new(config.adversarial.clone(), spec, device.clone())?;
+        let mut draw = WeightDraw::new(seed, &device);
+        let classes = game.classes.len();
+        let generator = Generator::new(config, shape, classes, &mut draw);
+        let discriminator = Discriminator::new(config, shape, classes, &mut draw);
+        let average = (game.settings.ema > 0.0).then(|| generator.valid());
+        Ok(Self {
+            generator: Optimized::new(generator, game.settings.adam()),
+            discriminator: Optimized::new(discriminator, game.settings.adam()),
+            average,
+            sampler: OnceLock::new(),
+            game,
+            shape,
+        })
+    }
+
+    fn demand(&self) -> Demand {
+        Demand { batch: self.game.settings.batch, batches: self.game.settings.discriminator_steps }
+    }
+
+    fn step(&mut self, turn: Turn, batches: &[HostBatch]) -> Result<StepReport> {
+        let game = &self.game;
+        let mut report = StepReport::default();
+        let mut last = None;
+        for (round, batch) in batches.iter().enumerate() {
+            // 1. A batch of latent vectors z, and 2. one of real pictures x.
+            let (x, labels) = game.real::<4>(batch, &self.shape)?;
+            let z = game.latents(turn, round, batch.len());
+            // 3. D judges x and G(z), which is held constant.
+            let fake = self.generator.frozen().forward(z, labels.clone()).detach();
+            let x = game.disturbed(x, turn, 2 * round);
+            let fake = game.disturbed(fake, turn, 2 * round + 1);
+            self.discriminator.change(Discriminator::iterate);
+            let judged = game.judge_both(&*self.discriminator, x.clone(), fake.clone(), labels.clone());
+            // 4. D goes down its loss.
+            let loss = game.discriminator_loss(judged, &mut report);
+            let pair = [x.clone(), fake];
+            let penalty = game.penalty(&*self.discriminator, pair, labels.clone(), (turn, round), &mut report);
+            let loss = penalty.into_iter().fold(loss, Tensor::add);
+            self.discriminator.descend(loss, game.settings.discriminator_rate(turn));
+            last = Some((x, labels, batch.len()));
+        }
+        // 5. Fresh latent vectors; 6. G goes down its loss under D, which is held constant.
+        let Some((x, labels, n)) = last else { return Ok(report) };
+        let fake = self.generator.forward(game.latents(turn, batches.len(), n), labels.clone());
+        let fake = game.disturbed(fake, turn, 2 * batches.len());
+        let judged = game.judge_fake(&self.discriminator.frozen(), x, fake, labels);
+        let loss = game.generator_loss(judged, &mut report);
+        self.generator.descend(loss, game.settings.generator_rate(turn));
+        self.average =
+            self.average.take().map(|mean| average::follow(mean, &*self.generator, game.settings.ema, turn.step));
+        self.sampler.take();
+        Ok(report)
+    }
+
+    fn sample(&self, request: &SampleRequest) -> Result<HostBatch> {
+        let labels = request.labels(&self.game.classes)?;
+        let values = self.decode(&self.latents(request), labels.as_deref())?;
+        Ok(HostBatch { values, labels })
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.game.classes
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        vec![
+            weights::to_part("generator", &*self.generator),
+            self.generator.to_part("generator-adam"),
+            weights::to_part("discriminator", &*self.discriminator),
+            self.discriminator.to_part("discriminator-adam"),
+            weights::to_part(self.sampling_part(), self.sampler()),
+        ]
+    }
+
+    fn sampling_part(&self) -> &'static str {
+        "generator-ema"
+    }
+
+    fn load(&mut self, parts: &[Part], purpose: Purpose) -> Result<()> {
+        let sampler = weights::from_parts(self.sampling_part(), self.generator.valid(), parts)?;
+        if purpose == Purpose::Training {
+            self.generator.load("generator", parts, purpose)?;
+            self.discriminator.load("discriminator", parts, purpose)?;
+        }
+        self.average = self.average.is_some().then(|| sampler.clone());
+        self.sampler = OnceLock::from(sampler);
+        Ok(())
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, usize)> {
+        vec![("generator", self.generator.num_params()), ("discriminator", self.discriminator.num_params())]
+    }
+
+    fn as_latent(&self) -> Option<&dyn Latent> {
+        Some(self)
+    }
+}
+
+impl Dcgan {
+    /// The generator that samples are drawn with: the average, with its normalisation fixed by latent vectors that are
+    /// always the same, so that a picture does not depend on its batch.
+    fn sampler(&self) -> &Generator {
+        self.sampler.get_or_init(|| {
+            let sampler = self.average.clone().unwrap_or_else(|| self.generator.valid());
+            let device = sampler.start.weight.val().device();
+            let request = SampleRequest::new(0, SETTLING);
+            let z = noise::sample_latents(request.seed, request.range.clone(), self.game.settings.latent);
+            let z = from_vec(z.values, [SETTLING as usize, self.game.settings.latent], &device);
+            let labels = request.labels(&self.game.classes).ok().flatten();
+            let labels = self.game.labels(labels.as_deref(), SETTLING as usize, &device).ok().flatten();
+            sampler.settled(z, labels)
+        })
+    }
+}
+
+impl Latent for Dcgan {
+    fn latent_len(&self) -> usize {
+        self.game.settings.latent
+    }
+
+    fn latents(&self, request: &SampleRequest) -> HostTensor {
+        self.game.sample_latents(request)
+    }
+
+    fn decode(&self, latents: &HostTensor, labels: Option<&[u32]>) -> Result<HostTensor> {
+        self.game.check_latents(latents)?;
+        let sampler = self.sampler();
+        let device = sampler.start.weight.val().device();
+        let mut values = Vec::with_capacity(latents.rows() * self.shape.iter().product::<usize>());
+        for start in (0..latents.rows()).step_by(128) {
+            let rows = start..(start + 128).min(latents.rows());
+            let n = rows.len();
+            let labels = self.game.labels(labels.map(|labels| &labels[rows.clone()]), n, &device)?;
+            let z = from_vec(latents.slice_rows(rows).values, [n, latents.row_len()], &device);
+            values.extend(to_vec(sampler.forward_fixed(z, labels)));
+        }
+        let [channels, height, width] = self.shape;
+        Ok(HostTensor::new([latents.rows(), channels, height, width], values))
+    }
+}
+
+fn picture(spec: &DataSpec) -> Result<[usize; 3]> {
+    match spec {
+        DataSpec::Images(image) => Ok([image.channels, image.height, image.width]),
+        other => Err(Error::usage(format!("`dcgan` draws pictures, not {}", other.kind()), "use another family")),
+    }
+}
+
+/// Sizes of the pictures inside, `[height, width]`, largest first: halved until the short side is below 8.
+fn sizes(height: usize, width: usize) -> Vec<[usize; 2]> {
+    let mut sizes = vec![[height, width]];
+    while let Some(&[height, width]) = sizes.last()
+        && height.min(width) >= 8
+    {
+        sizes.push([height.div_ceil(2), width.div_ceil(2)]);
+    }
+    sizes
+}
+
+/// A latent vector to a small picture of many channels, doubled until it is large enough; values in `[-1, 1]`.
+#[derive(Module, Debug)]
+struct Generator {
+    start: Linear,
+    norms: Vec<BatchNorm>,
+    ups: Vec<ConvUp>,
+    /// Channels and `[height, width]` of the picture that each layer ends in, smallest first.
+    #[module(skip)]
+    pictures: Vec<(usize, [usize; 2])>,
+}
+
+/// How [`Generator`] normalises.
+enum Statistics {
+    /// By those of the batch.
+    Batch,
+    /// By those that were fixed.
+    Fixed,
+    /// By those of the batch, which are then fixed.
+    Settle,
+}
+
+impl Generator {
+    fn new(config: &Config, [channels, height, width]: [usize; 3], classes: usize, draw: &mut WeightDraw) -> Self {
+        let pictures: Vec<(usize, [usize; 2])> = sizes(height, width)
+            .into_iter()
+            .enumerate()
+            .map(|(halvings, size)| match halvings {
+                0 => (channels, size),
+                _ => ((config.width << (halvings - 1).min(16)).min(config.max_width), size),
+            })
+            .rev()
+            .collect();
+        let (first, [h, w]) = pictures[0];
+        let start = Linear::new(config.adversarial.latent + classes, first * h * w, gain(0.0), draw);
+        let last = pictures.len() - 1;
+        let ups = (0..last)
+            .map(|i| ConvUp::new([pictures[i].0, pictures[i + 1].0], if i + 1 == last { 1.0 } else { gain(0.0) }, draw))
+            .collect();
+        let norms = match config.norm_g {
+            Norm::Batch => pictures[..last].iter().map(|&(channels, _)| BatchNorm::new(channels, draw)).collect(),
+            Norm::None => Vec::new(),
+        };
+        Self { start, norms, ups, pictures }
+    }
+
+    /// `[n, latent]` to `[n, channels, height, width]`, normalised by the batch.
+    fn forward(&self, z: Tensor<2>, labels: Labels) -> Tensor<4> {
+        self.clone().run(z, labels, Statistics::Batch).0
+    }
+
+    /// The same, normalised by fixed statistics: each picture depends on its own latent vector only.
+    fn forward_fixed(&self, z: Tensor<2>, labels: Labels) -> Tensor<4> {
+        self.clone().run(z, labels, Statistics::Fixed).0
+    }
+
+    /// The same generator with its statistics fixed to those of this batch.
+    fn settled(self, z: Tensor<2>, labels: Labels) -> Self {
+        self.run(z, labels, Statistics::Settle).1
+    }
+
+    fn run(mut self, z: Tensor<2>, labels: Labels, statistics: Statistics) -> (Tensor<4>, Self) {
+        let n = z.dims()[0];
+        let z = match labels {
+            Some(labels) => Tensor::cat(vec![z, labels], 1),
+            None => z,
+        };
+        let (channels, [height, width]) = self.pictures[0];
+        let normalised = !self.norms.is_empty();
+        let before = if normalised { Activation::Identity } else { Activation::Relu };
+        let mut x = self.start.forward(z, before).reshape([n, channels, height, width]);
+        for (i, up) in self.ups.iter().enumerate() {
+            if let Some(norm) = self.norms.get_mut(i) {
+                x = norm.forward(x, &statistics);
+            }
+            let last = i + 1 == self.ups.len();
+            x = up.forward(x, if last { Activation::Tanh } else { before });
+            // Doubling an odd size, rounded up when it was halved, gives a row or column too many.
+            let (_, [height, width]) = self.pictures[i + 1];
+            if x.dims()[2] != height {
+                x = x.narrow(2, 0, height);
+            }
+            if x.dims()[3] != width {
+                x = x.narrow(3, 0, width);
+            }
+        }
+        (x, self)
+    }
+}
+
+/// Batch normalisation followed by ReLU.
+#[derive(Module, Debug)]
+struct BatchNorm {
+    gamma: Param<Tensor<1>>,
+    beta: Param<Tensor<1>>,
+    mean: Param<Tensor<1>>,
+    variance: Param<Tensor<1>>,
+}
+
+impl BatchNorm {
+    const EPSILON: f64 = 1e-5;
+
+    fn new(channels: usize, draw: &WeightDraw) -> Self {
+        let device = draw.device();
+        Self {
+            gamma: trained(Tensor::ones([channels], device)),
+            beta: trained(Tensor::zeros([channels], device)),
+            mean: kept(Tensor::zeros([channels], device)),
+            variance: kept(Tensor::ones([channels], device)),
+        }
+    }
+
+    fn forward(&mut self, x: Tensor<4>, statistics: &Statistics) -> Tensor<4> {
+        let (gamma, beta) = (self.gamma.val(), self.beta.val());
+        if let Statistics::Fixed = statistics {
+            let scale = gamma / self.variance.val().add_scalar(Self::EPSILON).sqrt();
+            let shift = beta - self.mean.val() * scale.clone();
+            return scale_shift(x, scale, shift, Activation::Relu);
+        }
+        let (y, mean, variance) = batch_norm(x, gamma, beta, Self::EPSILON as f32, Activation::Relu);
+        if let Statistics::Settle = statistics {
+            self.mean = kept(mean);
+            self.variance = kept(variance);
+        }
+        y
+    }
+}
+
+/// A picture halved by convolutions until its short side is below 8, then a logit.
+#[derive(Module, Debug)]
+struct Discriminator {
+    downs: Vec<Conv>,
+    end: Linear,
+    /// One direction in feature space per class, `[classes, features]`.
+    classes: Option<Linear>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Discriminator {
+    fn new(config: &Config, [channels, height, width]: [usize; 3], classes: usize, draw: &mut WeightDraw) -> Self {
+        let normalise = |conv: Conv, draw: &mut WeightDraw| {
+            if config.adversarial.spectral_norm { conv.with_spectral_norm(draw) } else { conv }
+        };
+        let mut downs = Vec::new();
+        let (mut inputs, mut size) = (channels, [height, width]);
+        let mut outputs = config.width.min(config.max_width);
+        while size[0].min(size[1]) >= 8 {
+            let conv = Conv::new([inputs, outputs], 4, 2, 1, gain(config.slope_d), draw);
+            downs.push(normalise(conv, draw));
+            inputs = outputs;
+            outputs = (2 * outputs).min(config.max_width);
+            size = [size[0] / 2, size[1] / 2];
+        }
+        let features = inputs * size[0] * size[1];
+        let mut end = Linear::new(features, 1, 1.0, draw);
+        if config.adversarial.spectral_norm {
+            end = end.with_spectral_norm(draw);
+        }
+        // `Linear` scales by its inputs, which are rows with a single 1: the gain makes these weights like those of `end`.
+        let class_gain = (classes as f64 / features as f64).sqrt();
+        let classes = (classes > 0).then(|| Linear::new(classes, features, class_gain, draw).without_bias());
+        Self { downs, end, classes, activation: Activation::LeakyRelu(config.slope_d as f32) }
+    }
+
+    fn iterate(mut self) -> Self {
+        self.downs = self.downs.into_iter().map(Conv::iterate).collect();
+        self.end = self.end.iterate();
+        self
+    }
+
+    /// The outputs of all convolutions, `x` before them.
+    fn outputs(&self, x: Tensor<4>) -> Vec<Tensor<4>> {
+        let mut outputs = vec![x];
+        for conv in &self.downs {
+            let y = conv.forward(outputs[outputs.len() - 1].clone(), self.activation);
+            outputs.push(y);
+        }
+        outputs
+    }
+
+    /// The direction of each example's class in feature space, `[n, features]`.
+    fn direction(&self, labels: Labels) -> Option<Tensor<2>> {
+        let classes = self.classes.as_ref()?;
+        labels.map(|labels| classes.forward(labels, Activation::Identity))
+    }
+}
+
+impl Critic<4> for Discriminator {
+    fn judge(&self, x: Tensor<4>, labels: Labels) -> Tensor<2> {
+        let n = x.dims()[0];
+        let mut x = x;
+        for conv in &self.downs {
+            x = conv.forward(x, self.activation);
+        }
+        let features: Tensor<2> = x.reshape([n as i32, -1]); // [n, features]
+        let logit = self.end.forward(features.clone(), Activation::Identity);
+        match self.direction(labels) {
+            Some(direction) => logit + (features * direction).sum_dim(1),
+            None => logit,
+        }
+    }
+
+    fn slope(&self, x: Tensor<4>, labels: Labels) -> Tensor<4> {
+        let n = x.dims()[0];
+        let mut outputs = self.outputs(x);
+        let ones = Tensor::ones([n, 1], &outputs[0].device());
+        let mut gradient = self.end.input_gradient(ones); // [n, features]
+        if let Some(direction) = self.direction(labels) {
+            gradient = gradient + direction;
+        }
+        let mut gradient = gradient.reshape(outputs[outputs.len() - 1].dims());
+        for conv in self.downs.iter().rev() {
+            let y = outputs.pop().expect("an output per convolution");
+            let [_, _, height, width] = outputs[outputs.len() - 1].dims();
+            gradient = conv.input_gradient(through(gradient, y, self.activation), [height, width]);
+        }
+        gradient
+    }
+}

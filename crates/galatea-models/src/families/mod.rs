@@ -1,0 +1,4 @@
+//! One file per family.
+
+pub mod dcgan;
+pub mod gan;

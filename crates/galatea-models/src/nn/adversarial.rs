@@ -1,0 +1,356 @@
+//! What every adversarial family shares: its settings, and the pieces of a training step that do not depend on the
+//! networks. The step itself stands in each family's file.
+
+use burn::module::Module;
+use burn::prelude::*;
+use galatea_data::settings::{SettingError, Settings};
+use galatea_data::{DataSpec, HostBatch, HostTensor, choice, settings};
+use galatea_kernels::burn::{from_vec, to_vec};
+
+use super::loss::{Judged, LOSSES, Loss};
+use super::noise::{self, Position, Purpose};
+use super::optimizer::Adam;
+use super::penalty;
+use crate::{Error, Result, StepReport, Turn};
+
+choice! {
+    /// How the learning rates change over a run.
+    pub enum Schedule {
+        /// The same at every step.
+        Constant = "constant",
+        /// Falls on a line to zero at the last step.
+        Linear = "linear",
+        /// Falls on half a cosine to zero at the last step (Loshchilov and Hutter 2017, arXiv:1608.03983).
+        Cosine = "cosine",
+    }
+}
+
+choice! {
+    /// Whether a model is told the class of each example.
+    pub enum Conditional {
+        /// Where the data has classes.
+        Auto = "auto",
+        /// Always; data without classes is an error.
+        Yes = "yes",
+        /// Never.
+        No = "no",
+    }
+}
+
+settings! {
+    /// Settings of adversarial training.
+    pub struct Adversarial {
+        /// Real examples, and as many generated ones, in one discriminator step.
+        batch: usize = 64, in 1..=65_535;
+        /// Length of the latent vector z.
+        latent: usize = 64, in 1..=4_096;
+        /// Whether networks are told the classes: auto, yes or no.
+        conditional: Conditional = Conditional::Auto;
+        /// Adversarial loss: non-saturating, minimax, least-squares, hinge, wasserstein or relativistic.
+        loss: String = "non-saturating".into();
+        /// Learning rate of the generator.
+        learning_rate_g: f64 = 2e-4, in 1e-9..=1.0;
+        /// Learning rate of the discriminator; another one than the generator's is TTUR (Heusel et al. 2017, arXiv:1706.08500).
+        learning_rate_d: f64 = 2e-4, in 1e-9..=1.0;
+        /// How the learning rates change over the run: constant, linear or cosine.
+        schedule: Schedule = Schedule::Constant;
+        /// Adam's decay of the average of gradients.
+        beta_1: f64 = 0.5, in 0.0..1.0;
+        /// Adam's decay of the average of squared gradients.
+        beta_2: f64 = 0.999, in 0.0..1.0;
+        /// Adam's epsilon.
+        epsilon: f64 = 1e-8, in 1e-12..=1.0;
+        /// Discriminator steps to each generator step.
+        discriminator_steps: usize = 1, in 1..=64;
+        /// Gamma of R1, the penalty on the discriminator's slope at real examples; 0 for none.
+        r1: f64 = 0.0, in 0.0..=1e4;
+        /// Gamma of R2, the same at generated examples; 0 for none.
+        r2: f64 = 0.0, in 0.0..=1e4;
+        /// Weight of the gradient penalty of WGAN-GP; 0 for none.
+        gradient_penalty: f64 = 0.0, in 0.0..=1e4;
+        /// Penalties are computed at every so many steps, and multiplied by as much.
+        penalty_every: u64 = 8, in 1..=1_000;
+        /// One-sided label smoothing: real examples have the target 1 minus this.
+        label_smoothing: f64 = 0.0, in 0.0..0.5;
+        /// Standard deviation of noise on the discriminator's input, falling on a line to 0 at the last step
+        /// (Sønderby et al. 2017, arXiv:1610.04490).
+        instance_noise: f64 = 0.0, in 0.0..=2.0;
+        /// Divides the discriminator's weights by their largest singular value.
+        spectral_norm: bool = false;
+        /// Gradients whose norm over a network is above this are scaled down to it; 0 for never.
+        clip_gradient: f64 = 0.0, in 0.0..=1e6;
+        /// Decay per step of the average of the generator's weights that samples are drawn with; 0 for no average.
+        ema: f64 = 0.999, in 0.0..1.0;
+    }
+}
+
+impl Adversarial {
+    /// The loss that the settings name, after checks that single ranges cannot make.
+    ///
+    /// # Errors
+    /// If there is no such loss, if settings contradict each other, or if there are no classes where they are asked for.
+    pub fn checked_loss(&self, spec: &DataSpec) -> Result<&'static Loss> {
+        self.check()?;
+        let loss = LOSSES.iter().copied().find(|loss| loss.name == self.loss).ok_or_else(|| {
+            let names: Vec<&str> = LOSSES.iter().map(|loss| loss.name).collect();
+            SettingError::new(format!("there is no loss `{}`", self.loss), format!("losses are {}", names.join(", ")))
+        })?;
+        if self.label_smoothing > 0.0 && !loss.has_targets {
+            return Err(Error::usage(
+                format!("`label_smoothing` does nothing to the loss `{}`, which has no targets", loss.name),
+                "take it out, or use `loss=non-saturating`",
+            ));
+        }
+        if loss.needs_penalty && self.gradient_penalty == 0.0 && !self.spectral_norm {
+            return Err(Error::usage(
+                format!("the loss `{}` needs a bound on the discriminator's slope", loss.name),
+                "set `gradient_penalty=10 penalty_every=1`, or `spectral_norm=true`",
+            ));
+        }
+        if self.conditional == Conditional::Yes && spec.classes().is_empty() {
+            return Err(Error::usage(
+                "`conditional=yes` needs data with classes",
+                "put the images of each class into a sub-folder, or use `conditional=auto`",
+            ));
+        }
+        Ok(loss)
+    }
+
+    /// The classes that networks are told; empty for an unconditional model.
+    pub fn classes(&self, spec: &DataSpec) -> Vec<String> {
+        match self.conditional {
+            Conditional::No => Vec::new(),
+            Conditional::Auto | Conditional::Yes => spec.classes().to_vec(),
+        }
+    }
+
+    /// The optimizers' settings.
+    pub fn adam(&self) -> Adam {
+        Adam { beta_1: self.beta_1, beta_2: self.beta_2, epsilon: self.epsilon, clip: self.clip_gradient }
+    }
+
+    fn rate(&self, base: f64, turn: Turn) -> f64 {
+        base * match self.schedule {
+            Schedule::Constant => 1.0,
+            Schedule::Linear => 1.0 - turn.progress(),
+            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * turn.progress()).cos()),
+        }
+    }
+
+    /// The generator's learning rate at this step.
+    pub fn generator_rate(&self, turn: Turn) -> f64 {
+        self.rate(self.learning_rate_g, turn)
+    }
+
+    /// The discriminator's learning rate at this step.
+    pub fn discriminator_rate(&self, turn: Turn) -> f64 {
+        self.rate(self.learning_rate_d, turn)
+    }
+}
+
+/// Classes of a batch as rows with a single 1, `[n, classes]`; `None` for an unconditional model.
+pub type Labels = Option<Tensor<2>>;
+
+/// A discriminator whose logit for an example depends on that example alone.
+pub trait Critic<const D: usize>: Module {
+    /// Logits `[n, 1]` of examples `[n, ..]`.
+    fn judge(&self, x: Tensor<D>, labels: Labels) -> Tensor<2>;
+
+    /// The gradient of each logit by its example, `[n, ..]`, from operations that can be differentiated again.
+    fn slope(&self, x: Tensor<D>, labels: Labels) -> Tensor<D>;
+}
+
+/// The parts of a training step that all adversarial families share.
+#[derive(Debug)]
+pub struct Game {
+    /// The settings.
+    pub settings: Adversarial,
+    /// Classes that the networks are told.
+    pub classes: Vec<String>,
+    loss: &'static Loss,
+    device: Device,
+}
+
+impl std::fmt::Debug for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Game {
+    /// The game that `settings` describe on data like `spec`; training runs on `device`, which has autodiff.
+    ///
+    /// # Errors
+    /// As [`Adversarial::checked_loss`].
+    pub fn new(settings: Adversarial, spec: &DataSpec, device: Device) -> Result<Self> {
+        let loss = settings.checked_loss(spec)?;
+        let classes = settings.classes(spec);
+        Ok(Self { settings, classes, loss, device })
+    }
+
+    /// Real examples and their classes.
+    ///
+    /// # Errors
+    /// If the batch has another shape than `[n, ..example]`, or no labels where the model wants them.
+    pub fn real<const D: usize>(&self, batch: &HostBatch, example: &[usize]) -> Result<(Tensor<D>, Labels)> {
+        let mut dims = [batch.len(); D];
+        dims[1..].copy_from_slice(example);
+        if batch.values.values.len() != dims.iter().product::<usize>() {
+            return Err(Error::usage(
+                format!("a batch is {:?}, the model takes {dims:?}", batch.values.shape),
+                "train and resume on data of the same shape",
+            ));
+        }
+        let x = from_vec(batch.values.values.clone(), dims, &self.device);
+        Ok((x, self.labels(batch.labels.as_deref(), batch.len(), &self.device)?))
+    }
+
+    /// `labels` as the networks take them, on `device`.
+    ///
+    /// # Errors
+    /// If the model is conditional and labels are missing, unknown or of another number than `n`.
+    pub fn labels(&self, labels: Option<&[u32]>, n: usize, device: &Device) -> Result<Labels> {
+        let classes = self.classes.len();
+        if classes == 0 {
+            return Ok(None);
+        }
+        let labels = labels.filter(|labels| labels.len() == n).ok_or_else(|| {
+            Error::usage("the model wants a class for each example", "use data with classes, or `conditional=no`")
+        })?;
+        let mut rows = vec![0.0; n * classes];
+        for (row, &label) in rows.chunks_exact_mut(classes).zip(labels) {
+            *row.get_mut(label as usize).ok_or_else(|| {
+                Error::usage(format!("there is no class {label}"), format!("classes are 0 to {}", classes - 1))
+            })? = 1.0;
+        }
+        Ok(Some(from_vec(rows, [n, classes], device)))
+    }
+
+    /// Latent vectors `[n, latent]` for draw number `round` of this step.
+    pub fn latents(&self, turn: Turn, round: usize, n: usize) -> Tensor<2> {
+        let at = Position { step: turn.step, round: round as u8 };
+        noise::normal(turn.seed, Purpose::Latent, at, n, self.settings.latent, &self.device)
+    }
+
+    /// The discriminator's logits on real and generated examples, which pass it as one batch.
+    pub fn judge_both<const D: usize>(
+        &self,
+        critic: &impl Critic<D>,
+        real: Tensor<D>,
+        fake: Tensor<D>,
+        labels: Labels,
+    ) -> Judged {
+        let n = real.dims()[0];
+        let labels = labels.map(|labels| Tensor::cat(vec![labels.clone(), labels], 0));
+        let logits = critic.judge(Tensor::cat(vec![real, fake], 0), labels);
+        Judged { real: logits.clone().narrow(0, 0, n), fake: logits.narrow(0, n, n) }
+    }
+
+    /// The discriminator's logits for the generator's step; on real examples only where the loss reads them.
+    pub fn judge_fake<const D: usize>(
+        &self,
+        critic: &impl Critic<D>,
+        real: Tensor<D>,
+        fake: Tensor<D>,
+        labels: Labels,
+    ) -> Judged {
+        if self.loss.generator_sees_real {
+            return self.judge_both(critic, real, fake, labels);
+        }
+        let fake = critic.judge(fake, labels);
+        Judged { real: fake.clone(), fake }
+    }
+
+    /// The discriminator's loss, noted in `report` with its outputs as probabilities.
+    pub fn discriminator_loss(&self, judged: Judged, report: &mut StepReport) -> Tensor<1> {
+        report.note("d_real", mean_sigmoid(&judged.real));
+        report.note("d_fake", mean_sigmoid(&judged.fake));
+        let loss = (self.loss.discriminator)(judged, self.settings.label_smoothing as f32);
+        report.note("loss_d", value(&loss));
+        loss
+    }
+
+    /// The generator's loss, noted in `report`.
+    pub fn generator_loss(&self, judged: Judged, report: &mut StepReport) -> Tensor<1> {
+        let loss = (self.loss.generator)(judged);
+        report.note("loss_g", value(&loss));
+        loss
+    }
+
+    /// Examples with this step's instance noise.
+    pub fn disturbed<const D: usize>(&self, x: Tensor<D>, turn: Turn, round: usize) -> Tensor<D> {
+        let deviation = self.settings.instance_noise * (1.0 - turn.progress());
+        if deviation == 0.0 {
+            return x;
+        }
+        let dims = x.dims();
+        let at = Position { step: turn.step, round: round as u8 };
+        let elements = dims[1..].iter().product();
+        let noise = noise::normal(turn.seed, Purpose::Instance, at, dims[0], elements, &self.device);
+        x + noise.mul_scalar(deviation).reshape(dims)
+    }
+
+    /// The penalties that are due at this step, noted in `report`.
+    pub fn penalty<const D: usize>(
+        &self,
+        critic: &impl Critic<D>,
+        [real, fake]: [Tensor<D>; 2],
+        labels: Labels,
+        (turn, round): (Turn, usize),
+        report: &mut StepReport,
+    ) -> Option<Tensor<1>> {
+        let Adversarial { r1, r2, gradient_penalty, penalty_every, .. } = self.settings;
+        if !turn.step.is_multiple_of(penalty_every) {
+            return None;
+        }
+        let mut terms = Vec::new();
+        if r1 > 0.0 {
+            terms.push(penalty::squared(critic.slope(real.clone(), labels.clone())).mul_scalar(r1));
+        }
+        if r2 > 0.0 {
+            terms.push(penalty::squared(critic.slope(fake.clone(), labels.clone())).mul_scalar(r2));
+        }
+        if gradient_penalty > 0.0 {
+            let at = Position { step: turn.step, round: round as u8 };
+            let share = noise::uniform(turn.seed, Purpose::Between, at, real.dims()[0], &self.device);
+            let points = penalty::interpolate(real, fake, share);
+            terms.push(penalty::between(critic.slope(points, labels)).mul_scalar(gradient_penalty));
+        }
+        let sum = terms.into_iter().reduce(|a, b| a + b)?;
+        report.note("penalty", value(&sum));
+        Some(sum.mul_scalar(penalty_every as f64))
+    }
+
+    /// Checks what a caller gives to decode: `[n, latent]`.
+    ///
+    /// # Errors
+    /// If the shape is another one.
+    pub fn check_latents(&self, latents: &HostTensor) -> Result<()> {
+        if latents.shape.len() == 2 && latents.shape[1] == self.settings.latent {
+            return Ok(());
+        }
+        Err(Error::usage(
+            format!("latent vectors are {:?}", latents.shape),
+            format!("this model takes [n, {}]", self.settings.latent),
+        ))
+    }
+
+    /// Latent vectors of the samples that `request` names.
+    pub fn sample_latents(&self, request: &crate::SampleRequest) -> HostTensor {
+        let mut latents = noise::sample_latents(request.seed, request.range.clone(), self.settings.latent);
+        if request.truncation != 1.0 {
+            latents.values.iter_mut().for_each(|value| *value *= request.truncation);
+        }
+        latents
+    }
+}
+
+fn value(loss: &Tensor<1>) -> f64 {
+    to_vec(loss.clone().inner()).iter().map(|value| f64::from(*value)).sum()
+}
+
+fn mean_sigmoid(logits: &Tensor<2>) -> f64 {
+    let logits = to_vec(logits.clone().inner());
+    let sum: f64 = logits.iter().map(|logit| 1.0 / (1.0 + f64::from(-logit).exp())).sum();
+    sum / logits.len() as f64
+}

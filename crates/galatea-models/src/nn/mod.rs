@@ -1,0 +1,10 @@
+//! What several families share: layers, optimizer, averages, noise, adversarial losses and penalties.
+
+pub mod adversarial;
+pub mod average;
+pub mod layers;
+pub mod loss;
+pub mod noise;
+pub mod optimizer;
+pub mod penalty;
+pub mod weights;

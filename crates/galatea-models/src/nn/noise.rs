@@ -1,0 +1,98 @@
+//! Randomness as an argument: every draw is a pure function of a seed, a purpose and a position.
+//!
+//! No generator has a state, so a resumed run needs none, and a batch split over processes draws the same numbers.
+
+use burn::prelude::*;
+use galatea_data::HostTensor;
+use galatea_kernels::random;
+
+/// What a draw is for. Draws for different purposes are independent.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub enum Purpose {
+    /// First values of weights; the position counts the arrays.
+    Weights = 1,
+    /// Latent vectors of samples; the position is the sample's index.
+    Sample,
+    /// Latent vectors of training.
+    Latent,
+    /// Noise on the discriminator's input.
+    Instance,
+    /// Points between real and generated examples.
+    Between,
+}
+
+/// Where in training a draw is: the step, the part of the step, and the example in the batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Position {
+    /// Number of the step.
+    pub step: u64,
+    /// Which of the step's draws of this purpose, below 256.
+    pub round: u8,
+}
+
+impl Position {
+    fn stream(self, purpose: Purpose, row: usize) -> u64 {
+        debug_assert!(self.step < 1 << 32 && row < 1 << 16);
+        (purpose as u64) << 56 | u64::from(self.round) << 48 | (row as u64) << 32 | self.step
+    }
+}
+
+/// Standard normal values `[rows, width]` of a training step; row `i` does not depend on `rows`.
+pub fn normal(seed: u64, purpose: Purpose, at: Position, rows: usize, width: usize, device: &Device) -> Tensor<2> {
+    let mut values = vec![0.0; rows * width];
+    for (row, out) in values.chunks_exact_mut(width.max(1)).enumerate() {
+        random::fill_normal(seed, at.stream(purpose, row), out);
+    }
+    galatea_kernels::burn::from_vec(values, [rows, width], device)
+}
+
+/// Uniform values in `[0, 1)` of a training step, one per row: `[rows, 1]`.
+pub fn uniform(seed: u64, purpose: Purpose, at: Position, rows: usize, device: &Device) -> Tensor<2> {
+    let mut values = vec![0.0; rows];
+    for (row, out) in values.chunks_exact_mut(1).enumerate() {
+        random::fill_uniform(seed, at.stream(purpose, row), out);
+    }
+    galatea_kernels::burn::from_vec(values, [rows, 1], device)
+}
+
+/// Standard normal latent vectors of the samples `range`: `[n, width]`.
+pub fn sample_latents(seed: u64, range: std::ops::Range<u64>, width: usize) -> HostTensor {
+    let rows = (range.end - range.start) as usize;
+    let mut values = vec![0.0; rows * width];
+    for (index, out) in range.zip(values.chunks_exact_mut(width.max(1))) {
+        // The upper bits tell samples from training's draws; 2^56 samples are enough for anyone.
+        random::fill_normal(seed, (Purpose::Sample as u64) << 56 | index, out);
+    }
+    HostTensor::new([rows, width], values)
+}
+
+/// First values of weights, drawn one array after another from one seed.
+#[derive(Debug)]
+pub struct WeightDraw<'a> {
+    seed: u64,
+    arrays: u64,
+    device: &'a Device,
+}
+
+impl<'a> WeightDraw<'a> {
+    /// Draws for one model, on `device`.
+    pub fn new(seed: u64, device: &'a Device) -> Self {
+        Self { seed, arrays: 0, device }
+    }
+
+    /// Where the weights live.
+    pub fn device(&self) -> &'a Device {
+        self.device
+    }
+
+    /// An array of normal values with mean 0 and this standard deviation.
+    pub fn normal<const D: usize>(&mut self, shape: [usize; D], standard_deviation: f64) -> Tensor<D> {
+        let mut values = vec![0.0; shape.iter().product()];
+        random::fill_normal(self.seed, (Purpose::Weights as u64) << 56 | self.arrays, &mut values);
+        self.arrays += 1;
+        let scale = standard_deviation as f32;
+        values.iter_mut().for_each(|value| *value *= scale);
+        galatea_kernels::burn::from_vec(values, shape, self.device)
+    }
+}

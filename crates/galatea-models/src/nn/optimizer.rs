@@ -1,0 +1,191 @@
+//! A network together with its optimizer, so that a training step reads like the paper.
+//!
+//! Paper: Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization", arXiv:1412.6980, algorithm 1.
+//! Differs: gradients may be clipped to a global norm before.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::prelude::*;
+use galatea_data::HostTensor;
+use galatea_kernels::burn::{AdamStep, adam_step, from_vec, squared_norm, to_vec};
+
+use super::weights;
+use crate::{Part, Purpose, Result};
+
+/// Settings of [`Optimized`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
+    /// Decay of the average of gradients.
+    pub beta_1: f64,
+    /// Decay of the average of squared gradients.
+    pub beta_2: f64,
+    /// Added to the root of the second average.
+    pub epsilon: f64,
+    /// Gradients whose norm over all weights is above this are scaled down to it; 0 for never.
+    pub clip: f64,
+}
+
+/// A network and what Adam keeps of its gradients.
+#[derive(Debug)]
+pub struct Optimized<M> {
+    module: Option<M>,
+    adam: Adam,
+    steps: u64,
+    /// First and second moments, flat, in the order of the network's trainable arrays.
+    moments: Vec<(Tensor<1>, Tensor<1>)>,
+}
+
+impl<M: Module> std::ops::Deref for Optimized<M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        self.module.as_ref().expect("the network is only taken out inside of one call")
+    }
+}
+
+impl<M: Module> Optimized<M> {
+    /// A network at the beginning of its training.
+    pub fn new(module: M, adam: Adam) -> Self {
+        let mut zeros = Zeros(Vec::new());
+        module.visit(&mut zeros);
+        Self { module: Some(module), adam, steps: 0, moments: zeros.0 }
+    }
+
+    /// The network with weights that do not follow gradients; gradients still flow through to its input.
+    pub fn frozen(&self) -> M {
+        (**self).clone().no_grad()
+    }
+
+    /// One step of Adam down the gradient of `loss`. Returns the gradient's norm where it was needed.
+    pub fn descend(&mut self, loss: Tensor<1>, learning_rate: f64) -> Option<f64> {
+        let mut tape = loss.backward();
+        let gradients = GradientsParams::from_module(&mut tape, &**self);
+        drop(tape);
+        self.apply(gradients, learning_rate)
+    }
+
+    fn apply(&mut self, mut gradients: GradientsParams, learning_rate: f64) -> Option<f64> {
+        self.steps += 1;
+        let norm = (self.adam.clip > 0.0).then(|| {
+            let mut sum = Norm { gradients: &gradients, sum: 0.0 };
+            (**self).visit(&mut sum);
+            sum.sum.sqrt()
+        });
+        let Adam { beta_1, beta_2, epsilon, clip } = self.adam;
+        let scale = norm.filter(|norm| *norm > clip).map(|norm| clip / norm);
+        let step = AdamStep {
+            lr: learning_rate as f32,
+            beta_1: beta_1 as f32,
+            beta_2: beta_2 as f32,
+            epsilon: epsilon as f32,
+            weight_decay: 0.0,
+            decoupled: false,
+            step: self.steps,
+        };
+        if let Some(module) = self.module.take() {
+            let moments = &mut self.moments;
+            let mut update = Update { gradients: &mut gradients, moments, next: 0, step, scale };
+            self.module = Some(module.map(&mut update));
+        }
+        norm
+    }
+
+    /// Replaces the network by what `change` makes of it, for changes that no gradient makes.
+    pub fn change(&mut self, change: impl FnOnce(M) -> M) {
+        self.module = self.module.take().map(change);
+    }
+
+    /// The optimizer's state as the part `name`.
+    pub fn to_part(&self, name: &str) -> Part {
+        let count = |value: u64| HostTensor::new([2], vec![(value >> 24) as f32, (value & 0xff_ffff) as f32]);
+        let mut tensors = vec![("steps".to_owned(), count(self.steps))];
+        for (i, (first, second)) in self.moments.iter().enumerate() {
+            for (which, moment) in [("first", first), ("second", second)] {
+                let values = to_vec(moment.clone());
+                tensors.push((format!("{which}.{i}"), HostTensor::new([values.len()], values)));
+            }
+        }
+        Part { name: name.to_owned(), tensors }
+    }
+
+    /// Takes back weights from the part `name` and, for training, the optimizer's state from `name-adam`.
+    ///
+    /// # Errors
+    /// If a part or array is missing or has another shape.
+    pub fn load(&mut self, name: &str, parts: &[Part], purpose: Purpose) -> Result<()> {
+        let module = (**self).clone();
+        self.module = Some(weights::from_parts(name, module, parts)?);
+        if purpose == Purpose::Sampling {
+            return Ok(());
+        }
+        let part = weights::find(&format!("{name}-adam"), parts)?;
+        let steps = &weights::array(part, "steps", &[2])?.values;
+        self.steps = (steps[0] as u64) << 24 | steps[1] as u64;
+        for (i, (first, second)) in self.moments.iter_mut().enumerate() {
+            for (which, moment) in [("first", first), ("second", second)] {
+                let shape = moment.dims();
+                let values = weights::array(part, &format!("{which}.{i}"), &shape)?.values.clone();
+                *moment = from_vec(values, shape, &moment.device());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Zero moments for every trainable array.
+struct Zeros(Vec<(Tensor<1>, Tensor<1>)>);
+
+impl ModuleVisitor for Zeros {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            let value = param.val().inner();
+            let zeros = || Tensor::zeros([value.dims().iter().product::<usize>()], &value.device());
+            self.0.push((zeros(), zeros()));
+        }
+    }
+}
+
+struct Norm<'a> {
+    gradients: &'a GradientsParams,
+    sum: f64,
+}
+
+impl ModuleVisitor for Norm<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.get::<D>(param.id) {
+            self.sum += squared_norm(gradient);
+        }
+    }
+}
+
+struct Update<'a> {
+    gradients: &'a mut GradientsParams,
+    moments: &'a mut Vec<(Tensor<1>, Tensor<1>)>,
+    next: usize,
+    step: AdamStep,
+    scale: Option<f64>,
+}
+
+impl ModuleMapper for Update<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if !param.is_require_grad() {
+            return param;
+        }
+        let index = self.next;
+        self.next += 1;
+        let Some(mut gradient) = self.gradients.remove::<D>(param.id) else { return param };
+        if let Some(scale) = self.scale {
+            gradient = gradient.mul_scalar(scale);
+        }
+        let (id, value, mapper) = param.consume();
+        let dims = value.dims();
+        let flat = [dims.iter().product::<usize>()];
+        // The moments are taken out, so that the kernel finds them unshared and works in place.
+        let empty = || Tensor::zeros([0], &gradient.device());
+        let (first, second) = std::mem::replace(&mut self.moments[index], (empty(), empty()));
+        let value = value.inner().reshape(flat);
+        let (value, first, second) = adam_step(value, gradient.reshape(flat), first, second, &self.step);
+        self.moments[index] = (first, second);
+        Param::from_mapped_value(id, Tensor::from_inner(value.reshape(dims)).require_grad(), mapper)
+    }
+}

@@ -1,0 +1,224 @@
+//! What every family promises, tested over the registry: a new family is tested before its author writes a test.
+
+use burn::prelude::Device;
+use galatea_data::{DataSpec, HostBatch, HostTensor, ImageSpec};
+use galatea_models::registry::FAMILIES;
+use galatea_models::{Ability, Family, Purpose, SampleRequest, Session, Turn};
+
+const STEPS: u64 = 4;
+
+/// Data that a family is tried on: it must take at least one of them.
+fn specs() -> Vec<DataSpec> {
+    let image = |channels, height, width, classes: usize| {
+        DataSpec::Images(ImageSpec {
+            channels,
+            height,
+            width,
+            classes: (0..classes).map(|class| format!("class {class}")).collect(),
+        })
+    };
+    vec![image(1, 12, 12, 3), image(3, 9, 14, 0)]
+}
+
+/// Smooth pictures that differ by index.
+fn batch(spec: &DataSpec, size: usize, step: u64) -> HostBatch {
+    let n = spec.elements();
+    let values = (0..size * n).map(|i| ((i as f32 * 0.13) + step as f32 + (i / n) as f32).sin()).collect();
+    let mut shape = vec![size];
+    shape.extend(spec.shape());
+    let classes = spec.classes().len() as u32;
+    let labels = (classes > 0).then(|| (0..size as u32).map(|i| i % classes).collect());
+    HostBatch { values: HostTensor::new(shape, values), labels }
+}
+
+fn session(family: &dyn Family, spec: &DataSpec, seed: u64) -> Box<dyn Session> {
+    let table = "batch = 6".parse().unwrap();
+    family.session(&table, spec, seed, &Device::flex()).unwrap()
+}
+
+fn train(session: &mut dyn Session, steps: std::ops::RangeInclusive<u64>) {
+    for step in steps {
+        let demand = session.demand();
+        let batches: Vec<_> =
+            (0..demand.batches).map(|i| batch(session.spec(), demand.batch, step * 7 + i as u64)).collect();
+        let report = session.step(Turn { seed: 5, step, steps: 2 * STEPS }, &batches).unwrap();
+        assert!(!report.scalars.is_empty());
+        for (name, value) in report.scalars {
+            assert!(value.is_finite(), "{name} is {value} at step {step}");
+        }
+    }
+}
+
+/// Runs `test` for every family on every kind of data that it takes.
+fn for_all(test: impl Fn(&dyn Family, &DataSpec)) {
+    for family in FAMILIES {
+        let mut tried = 0;
+        for spec in specs() {
+            if family.info().modalities.contains(&spec.kind()) {
+                test(*family, &spec);
+                tried += 1;
+            }
+        }
+        assert!(tried > 0, "no data to try `{}` on", family.info().name);
+    }
+}
+
+#[test]
+fn a_family_says_what_it_is() {
+    for family in FAMILIES {
+        let info = family.info();
+        assert!(info.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()), "{}", info.name);
+        for text in [info.summary, info.paper, info.differs] {
+            assert!(text.len() > 20, "{}: `{text}` says too little", info.name);
+        }
+        for key in family.keys() {
+            assert!(key.doc.trim().len() > 10, "{}: `{}` has no docs", info.name, key.name);
+            assert!(key.doc.trim().ends_with('.'), "{}: docs of `{}` are no sentence", info.name, key.name);
+        }
+    }
+}
+
+#[test]
+fn presets_are_settings_of_their_family() {
+    for family in FAMILIES {
+        for preset in family.presets() {
+            let mut table: toml::Table = preset.settings.parse().unwrap();
+            table.remove("train");
+            let spec = specs().into_iter().find(|spec| family.info().modalities.contains(&spec.kind())).unwrap();
+            family.resolve(&table, &spec).unwrap();
+        }
+    }
+}
+
+#[test]
+fn resolved_settings_are_complete_and_unknown_ones_are_refused() {
+    for_all(|family, spec| {
+        let resolved = family.resolve(&toml::Table::new(), spec).unwrap();
+        assert_eq!(resolved, family.defaults());
+        assert_eq!(family.resolve(&resolved, spec).unwrap(), resolved);
+        let error = family.resolve(&"bach = 3".parse().unwrap(), spec).unwrap_err();
+        assert_eq!(error.to_string(), "there is no setting `bach`");
+        assert!(family.resolve(&"batch = 0".parse().unwrap(), spec).is_err());
+    });
+}
+
+#[test]
+fn samples_have_the_shape_and_range_of_the_data() {
+    for_all(|family, spec| {
+        let mut session = session(family, spec, 1);
+        train(&mut *session, 1..=STEPS);
+        let samples = session.sample(&SampleRequest::new(3, 5)).unwrap();
+        assert_eq!(samples.values.shape[0], 5);
+        assert_eq!(samples.values.shape[1..], spec.shape());
+        assert!(samples.values.values.iter().all(|value| (-1.0..=1.0).contains(value)));
+        let classes = session.classes().len() as u32;
+        assert_eq!(samples.labels.is_some(), classes > 0);
+    });
+}
+
+#[test]
+fn a_sample_does_not_depend_on_its_batch() {
+    for_all(|family, spec| {
+        let mut session = session(family, spec, 1);
+        train(&mut *session, 1..=STEPS);
+        let all = session.sample(&SampleRequest::new(3, 150)).unwrap();
+        for i in [0, 1, 77, 128, 149] {
+            let one = session.sample(&SampleRequest { range: i..i + 1, ..SampleRequest::new(3, 1) }).unwrap();
+            assert_eq!(one.values.values, all.values.row(i as usize), "{} sample {i}", family.info().name);
+            assert_eq!(one.labels.map(|l| l[0]), all.labels.as_ref().map(|l| l[i as usize]));
+        }
+        let other = session.sample(&SampleRequest::new(4, 1)).unwrap();
+        assert_ne!(other.values.values, all.values.row(0));
+    });
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_and_another_one_others() {
+    for_all(|family, spec| {
+        let parts = |seed| {
+            let mut session = session(family, spec, seed);
+            train(&mut *session, 1..=STEPS);
+            session.parts()
+        };
+        let first = parts(1);
+        assert!(parts(1) == first, "{} is not repeatable", family.info().name);
+        assert!(parts(2) != first);
+    });
+}
+
+#[test]
+fn a_session_that_was_saved_and_loaded_goes_on_bit_for_bit() {
+    for_all(|family, spec| {
+        let mut undisturbed = session(family, spec, 1);
+        train(&mut *undisturbed, 1..=STEPS);
+        let saved = undisturbed.parts();
+        train(&mut *undisturbed, STEPS + 1..=2 * STEPS);
+
+        let mut resumed = session(family, spec, 99);
+        resumed.load(&saved, Purpose::Training).unwrap();
+        assert!(resumed.parts() == saved, "{} does not give back what it was given", family.info().name);
+        train(&mut *resumed, STEPS + 1..=2 * STEPS);
+        assert!(resumed.parts() == undisturbed.parts(), "{} is not resumed exactly", family.info().name);
+    });
+}
+
+#[test]
+fn one_part_is_enough_to_sample() {
+    for_all(|family, spec| {
+        let mut trained = session(family, spec, 1);
+        train(&mut *trained, 1..=STEPS);
+        let part = trained.parts().into_iter().find(|part| part.name == trained.sampling_part()).unwrap();
+        let mut fresh = session(family, spec, 2);
+        fresh.load(&[part], Purpose::Sampling).unwrap();
+        let request = SampleRequest::new(3, 4);
+        assert_eq!(fresh.sample(&request).unwrap(), trained.sample(&request).unwrap());
+        assert_eq!(fresh.sampling_part(), trained.sampling_part());
+    });
+}
+
+#[test]
+fn weights_that_do_not_fit_are_refused() {
+    for_all(|family, spec| {
+        let mut session = session(family, spec, 1);
+        let parts = session.parts();
+        for i in 0..parts.len() {
+            let mut short = parts.clone();
+            short.remove(i);
+            assert!(session.load(&short, Purpose::Training).is_err(), "without {}", parts[i].name);
+            let mut cut = parts.clone();
+            let (name, values) = cut[i].tensors.pop().unwrap();
+            assert!(session.load(&cut, Purpose::Training).is_err(), "without {name} of {}", parts[i].name);
+            cut[i].tensors.push((name, HostTensor::new([values.values.len(), 1], values.values)));
+            assert!(session.load(&cut, Purpose::Training).is_err(), "with another shape in {}", parts[i].name);
+        }
+    });
+}
+
+#[test]
+fn latent_families_decode_what_they_draw() {
+    for_all(|family, spec| {
+        let session = session(family, spec, 1);
+        assert_eq!(family.info().abilities.contains(&Ability::Latent), session.as_latent().is_some());
+        let Some(latent) = session.as_latent() else { return };
+        let request = SampleRequest { truncation: 0.5, ..SampleRequest::new(3, 4) };
+        let z = latent.latents(&request);
+        assert_eq!(z.shape, [4, latent.latent_len()]);
+        let samples = session.sample(&request).unwrap();
+        assert_eq!(latent.decode(&z, samples.labels.as_deref()).unwrap(), samples.values);
+        let wrong = HostTensor::new([1, latent.latent_len() + 1], vec![0.0; latent.latent_len() + 1]);
+        assert!(latent.decode(&wrong, None).is_err());
+    });
+}
+
+#[test]
+fn a_class_that_does_not_exist_is_refused() {
+    for_all(|family, spec| {
+        let session = session(family, spec, 1);
+        let request = SampleRequest { class: Some(3), ..SampleRequest::new(3, 4) };
+        assert!(session.sample(&request).is_err());
+        if !session.classes().is_empty() {
+            let request = SampleRequest { class: Some(2), ..request };
+            assert_eq!(session.sample(&request).unwrap().labels, Some(vec![2; 4]));
+        }
+    });
+}
