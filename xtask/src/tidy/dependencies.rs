@@ -15,9 +15,6 @@ const ORDER: &[&str] = &[
     "galatea-cli",
 ];
 
-/// Dev-dependencies against the order: crate, dependency, reason.
-const TESTS_MAY: &[(&str, &str, &str)] = &[];
-
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let manifests = tree.files.iter().filter(|file| is_manifest(&file.path));
     manifests.flat_map(check_manifest).collect()
@@ -44,13 +41,12 @@ fn check_manifest(file: &File) -> Vec<Finding> {
         let hint = "add `[lints]` with `workspace = true`";
         findings.push(Finding::new(file, 0, "the workspace's lints do not hold here", hint));
     }
-    for (line, dependency, dev) in dependencies(&file.text) {
+    for (line, dependency) in dependencies(&file.text) {
         let Some(needed) = ORDER.iter().position(|known| *known == dependency) else { continue };
-        let allowed = dev && TESTS_MAY.iter().any(|(from, to, _)| *from == name && *to == dependency);
         if name == "xtask" {
             let hint = "keep xtask small: it must build in seconds and run when nothing else builds";
             findings.push(Finding::new(file, line, format!("xtask depends on `{dependency}`"), hint));
-        } else if place.is_some_and(|place| needed >= place) && !allowed {
+        } else if place.is_some_and(|place| needed >= place) {
             let hint = format!("the order is {}; move the shared part down", ORDER.join(" <- "));
             findings.push(Finding::new(file, line, format!("`{name}` depends on `{dependency}`, above it"), hint));
         }
@@ -58,22 +54,22 @@ fn check_manifest(file: &File) -> Vec<Finding> {
     findings
 }
 
-/// Line, name and whether it is for tests only, of each dependency in a manifest.
-pub(super) fn dependencies(manifest: &str) -> Vec<(usize, &str, bool)> {
+/// Line and name of each dependency in a manifest, those of tests and build scripts too.
+pub(super) fn dependencies(manifest: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let mut section = "";
     for (line, text) in (1..).zip(manifest.lines().map(str::trim)) {
         if let Some(header) = text.strip_prefix('[') {
             section = header.trim_end_matches(']');
             // `[dependencies.name]`
-            if let Some((table, name)) = section.rsplit_once('.').filter(|(table, _)| is_dependencies(table)) {
-                found.push((line, name, table.ends_with("dev-dependencies")));
+            if let Some((_, name)) = section.rsplit_once('.').filter(|(table, _)| is_dependencies(table)) {
+                found.push((line, name));
             }
         } else if is_dependencies(section) && !text.is_empty() && !text.starts_with('#') {
             let key = text.split(['.', '=', ' ']).next().unwrap_or_default();
             // `new = { package = "old" }`
             let renamed = text.split_once("package = \"").and_then(|(_, rest)| rest.split('"').next());
-            found.push((line, renamed.unwrap_or(key), section.ends_with("dev-dependencies")));
+            found.push((line, renamed.unwrap_or(key)));
         }
     }
     found
@@ -116,8 +112,8 @@ mod tests {
         let manifest = "[package]\nname = \"galatea-cli\"\n[dependencies]\n# galatea\na = \"1\"\nb.workspace = true\n\
                         c = { package = \"galatea\" }\n[dev-dependencies.d]\n[target.'cfg(unix)'.dependencies]\ne = \"1\"\n\
                         [build-dependencies]\nf = \"1\"\n[features]\ng = []";
-        let names: Vec<(&str, bool)> = dependencies(manifest).into_iter().map(|(_, name, dev)| (name, dev)).collect();
-        assert_eq!(names, [("a", false), ("b", false), ("galatea", false), ("d", true), ("e", false), ("f", false)]);
+        let names: Vec<&str> = dependencies(manifest).into_iter().map(|(_, name)| name).collect();
+        assert_eq!(names, ["a", "b", "galatea", "d", "e", "f"]);
     }
 
     #[test]
@@ -136,10 +132,5 @@ mod tests {
     fn xtask_needs_no_crate_of_ours() {
         let manifest = format!("{LINTS}[dependencies]\ngalatea-data.workspace = true");
         assert_eq!(findings("xtask/Cargo.toml", &manifest).len(), 1);
-    }
-
-    #[test]
-    fn exceptions_have_a_reason() {
-        assert!(TESTS_MAY.iter().all(|(_, _, reason)| !reason.is_empty()));
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.files.iter().filter(|file| file.crate_name().is_some_and(library)) {
         if file.path.ends_with("/Cargo.toml") {
-            for (line, name, _) in dependencies(&file.text) {
+            for (line, name) in dependencies(&file.text) {
                 if name == "anyhow" {
                     let hint = "add a variant to the crate's `Error`";
                     findings.push(Finding::new(file, line, "a library depends on `anyhow`", hint));
