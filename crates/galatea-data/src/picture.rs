@@ -1,7 +1,7 @@
 //! One picture: from a file to `[channels, height, width]` bytes of a given size.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{BufReader, ErrorKind, Read, Seek},
     path::Path,
 };
@@ -68,7 +68,7 @@ pub(crate) fn is_picture_name(path: &Path) -> bool {
 
 /// Reads a picture's header.
 pub(crate) fn probe(path: &Path) -> Result<Probe> {
-    let (decoder, orientation) = decoder(path)?;
+    let (decoder, orientation, _) = decoder(path)?;
     let (width, height) = decoder.dimensions();
     let turned = matches!(
         orientation,
@@ -209,14 +209,32 @@ pub(crate) fn over([r, g, b, alpha]: [u8; 4], background: [u8; 3]) -> [u8; 3] {
 }
 
 fn decode(path: &Path) -> Result<DynamicImage> {
-    let (decoder, orientation) = decoder(path)?;
+    let (decoder, orientation, format) = decoder(path)?;
+    if format == ImageFormat::Jpeg && !jpeg_is_whole(&fs::read(path).map_err(|error| Error::io("read", path, error))?) {
+        return Err(cut_short(path));
+    }
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| explain(path, error))?;
     picture.apply_orientation(orientation);
     Ok(picture)
 }
 
+/// Whether the end marker comes after the data of a JPEG; the decoder fills what is missing with grey.
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    // Segments up to the scan are left out, as a preview in one of them has an end marker too.
+    let mut at = 2;
+    while let Some([0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        if *marker == 0xda {
+            return bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]);
+        }
+        // A marker may be preceded by any number of 0xff.
+        at += if *marker == 0xff { 1 } else { 2 + usize::from(u16::from_be_bytes([*high, *low])) };
+    }
+    // Whatever this is, it is the decoder's to say.
+    true
+}
+
 /// Opens a picture as far as its header, within the limits.
-fn decoder(path: &Path) -> Result<(impl ImageDecoder, Orientation)> {
+fn decoder(path: &Path) -> Result<(impl ImageDecoder, Orientation, ImageFormat)> {
     let file = File::open(path).map_err(|error| Error::io("read", path, error))?;
     let bytes = file.metadata().map_err(|error| Error::io("read", path, error))?.len();
     if bytes > MAX_BYTES {
@@ -225,10 +243,12 @@ fn decoder(path: &Path) -> Result<(impl ImageDecoder, Orientation)> {
     }
     let reader = ImageReader::new(BufReader::new(file));
     let mut reader = reader.with_guessed_format().map_err(|error| Error::io("read", path, error))?;
-    if !reader.format().is_some_and(|format| FORMATS.iter().any(|(known, _)| *known == format)) {
+    let Some(format) = reader.format().filter(|format| FORMATS.iter().any(|(known, _)| known == format)) else {
         return Err(not_a_picture(path, reader.into_inner()));
-    }
-    reader.limits(limits());
+    };
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_BYTES);
+    reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(|error| explain(path, error))?;
     let (width, height) = decoder.dimensions();
     if width > MAX_SIDE || height > MAX_SIDE || decoder.total_bytes() > MAX_BYTES {
@@ -236,15 +256,7 @@ fn decoder(path: &Path) -> Result<(impl ImageDecoder, Orientation)> {
     }
     // Broken EXIF data are no reason to refuse the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    Ok((decoder, orientation))
-}
-
-fn limits() -> Limits {
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_BYTES);
-    limits
+    Ok((decoder, orientation, format))
 }
 
 fn too_large(path: &Path, size: &str) -> Error {
@@ -268,7 +280,7 @@ fn not_a_picture(path: &Path, mut file: impl Read + Seek) -> Error {
 }
 
 /// What to do about a file that cannot be read.
-pub(crate) fn broken_hint() -> String {
+fn broken_hint() -> String {
     "remove or replace the file, or set `data.skip_broken=true` to go on without it".into()
 }
 
@@ -279,9 +291,14 @@ fn explain(path: &Path, error: ImageError) -> Error {
         // The decoders say it in words only.
         other => ["eof", "end of file", "exhausted"].iter().any(|word| other.to_string().to_lowercase().contains(word)),
     };
-    let problem = match ended {
-        true => "the picture is cut short: the file ends too early".to_owned(),
-        false => format!("the picture cannot be decoded: {}", error.to_string().trim_end_matches(['.', '\n'])),
-    };
-    Error::invalid(path, problem).with_hint(broken_hint())
+    if ended {
+        return cut_short(path);
+    }
+    let reason = error.to_string();
+    Error::invalid(path, format!("the picture cannot be decoded: {}", reason.trim_end_matches(['.', '\n'])))
+        .with_hint(broken_hint())
+}
+
+fn cut_short(path: &Path) -> Error {
+    Error::invalid(path, "the picture is cut short: the file ends too early").with_hint(broken_hint())
 }

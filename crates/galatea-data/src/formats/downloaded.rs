@@ -81,3 +81,53 @@ fn find(source: &str) -> Option<(&'static Download, &str)> {
     let (name, split) = source.split_once('/').unwrap_or((source, "train"));
     CATALOGUE.iter().find(|download| download.name == name).map(|download| (download, split))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::{fs, io::Write};
+
+    fn idx(path: &Path, sizes: &[u32], bytes: &[u8]) {
+        let mut packer = GzEncoder::new(fs::File::create(path).unwrap(), Compression::fast());
+        packer.write_all(&[0, 0, 8, sizes.len() as u8]).unwrap();
+        sizes.iter().for_each(|size| packer.write_all(&size.to_be_bytes()).unwrap());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap();
+    }
+
+    fn open_at(home: &Path, source: &str) -> Result<Arc<dyn Dataset>> {
+        let (download, split) = find(source).unwrap();
+        open_in(home, download, split, &DataOptions::default())
+    }
+
+    #[test]
+    fn a_downloaded_set_has_two_splits_and_names_of_classes() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("kmnist");
+        fs::create_dir(&folder).unwrap();
+        let classes: Vec<u8> = (0..20).map(|i| i % 10).collect();
+        idx(&folder.join("train-images-idx3-ubyte.gz"), &[20, 8, 8], &[7; 20 * 64]);
+        idx(&folder.join("train-labels-idx1-ubyte.gz"), &[20], &classes);
+        idx(&folder.join("t10k-images-idx3-ubyte.gz"), &[1, 8, 8], &[7; 64]);
+        let train = open_at(home.path(), "kmnist").unwrap();
+        assert_eq!(
+            (train.name(), train.spec().classes().join(" ")),
+            ("kmnist", "o ki su tsu na ha ma ya re wo".into())
+        );
+        let test = open_at(home.path(), "kmnist/test").unwrap();
+        assert_eq!((test.name(), test.len()), ("kmnist-test", 1));
+    }
+
+    #[test]
+    fn what_is_not_there_is_told() {
+        let home = tempfile::tempdir().unwrap();
+        let refusal = |source| {
+            let error = open_at(home.path(), source).err().unwrap();
+            format!("{error} | {}", error.hint().unwrap())
+        };
+        assert_eq!(refusal("mnist"), "`mnist` has not been downloaded | run `galatea data get mnist`");
+        assert_eq!(refusal("kmnist/valid"), "`kmnist` has no split `valid` | write `kmnist` or `kmnist/test`");
+        assert!(find("cifar").is_none());
+    }
+}

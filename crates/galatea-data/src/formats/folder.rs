@@ -59,7 +59,10 @@ fn open_folder(root: &Path, plan: &Plan) -> Result<Arc<dyn Dataset>> {
     let mut set = Files { root: root.to_owned(), files, labels };
     let mut notes = Vec::new();
     if found.others > 0 {
-        notes.push(format!("{} files that are no pictures were left alone", found.others));
+        notes.push(match found.others {
+            1 => "1 file that is no picture was left alone".to_owned(),
+            count => format!("{count} files that are no pictures were left alone"),
+        });
     }
 
     let mut skipped = Skipped::default();
@@ -253,7 +256,10 @@ impl Skipped {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let text = |first: &String| format!("{} files were left out, such as {first}", self.count);
+        let text = |first: &String| match self.count {
+            1 => format!("1 file was left out: {first}"),
+            count => format!("{count} files were left out, such as {first}"),
+        };
         self.first.iter().map(text).collect()
     }
 }

@@ -144,7 +144,8 @@ fn parse(path: &Path, file: impl Read, bytes: u64, dimensions: usize, memory: u6
     let sizes: Vec<usize> =
         header[4..].chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize).collect();
     if sizes.contains(&0) {
-        return Err(Error::invalid(path, format!("there is nothing in it: the header says {}", times(&sizes))));
+        let problem = format!("there is nothing in it: the header says {}", times(&sizes));
+        return Err(Error::invalid(path, problem).with_hint("name a file with examples in it"));
     }
     let needed = sizes.iter().try_fold(1u64, |all, size| all.checked_mul(*size as u64));
     let possible = if packed { bytes.saturating_mul(MAX_DEFLATE_RATIO) } else { bytes };
