@@ -1,5 +1,6 @@
 //! Bytes on disk to host batches that know their shape; one file per format.
 
+mod augment;
 mod batch;
 mod dataset;
 mod error;
@@ -14,6 +15,7 @@ mod spec;
 mod split;
 pub mod write;
 
+pub use augment::{AugmentOptions, augment};
 pub use batch::{HostBatch, HostTensor};
 pub use dataset::Dataset;
 pub use error::{Error, Result};

@@ -302,3 +302,35 @@ fn explain(path: &Path, error: ImageError) -> Error {
 fn cut_short(path: &Path) -> Error {
     Error::invalid(path, "the picture is cut short: the file ends too early").with_hint(broken_hint())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_jpeg_ends_after_its_scan_and_not_in_its_preview() {
+        let preview = [0xff, 0xe1, 0, 4, 0xff, 0xd9];
+        let scan = [0xff, 0xda, 0, 2, 1, 2, 3];
+        let cut = [&[0xff, 0xd8][..], &preview, &scan].concat();
+        assert!(!jpeg_is_whole(&cut));
+        assert!(jpeg_is_whole(&[&cut[..], &[0xff, 0xd9, 7]].concat()));
+        // Not for this function to judge.
+        assert!(jpeg_is_whole(&[]) && jpeg_is_whole(&preview));
+    }
+
+    proptest! {
+        #[test]
+        fn any_picture_fits_any_frame(
+            width in 1usize..300, height in 1usize..300,
+            size in (8usize..40, 8usize..40),
+            fit in prop::sample::select(&[Fit::Cover, Fit::Contain, Fit::Stretch]),
+            colours in prop::sample::select(&[(1, 1), (1, 3), (3, 1), (3, 3)]),
+        ) {
+            let frame = Frame { size, channels: colours.1, fit, background: [77; 3] };
+            let mut out = vec![0; frame.len()];
+            reframe(&vec![77; colours.0 * width * height], (colours.0, height, width), &frame, &mut out);
+            prop_assert!(out.iter().all(|value| *value == 77));
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -123,8 +124,11 @@ fn find(root: &Path) -> Result<Found> {
         if !seen.insert(path.canonicalize().map_err(failed)?) {
             continue;
         }
-        for entry in fs::read_dir(&path).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
+        let names = fs::read_dir(&path).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
+        let mut names: Vec<OsString> = names.map_err(failed)?;
+        // So that of two links to one folder it is always the same that is followed.
+        names.sort();
+        for name in names {
             // Hidden files, and the copies that macOS puts into archives.
             if name.to_string_lossy().starts_with('.') || name == "__MACOSX" {
                 continue;

@@ -43,6 +43,8 @@ pub const FORMATS: &[&dyn Format] = &[&digits::Digits, &downloaded::Downloaded, 
 
 /// Opens the data set that `source` names: an embedded or downloaded set, a file or a folder.
 ///
+/// A known name is taken as such, also where a folder of that name is; `./digits` is the folder.
+///
 /// # Errors
 /// If nothing of that name is known, or what it names cannot be read or does not go with the options. The error has a
 /// hint that says what to do.
