@@ -153,9 +153,9 @@ mod tests {
     #[test]
     fn shifts_are_whole_pixels_and_repeat_the_border() {
         let original = batch(1);
-        let many = changed(200, AugmentOptions { shift: 0.25, ..off() }, 5);
+        let many = changed(1000, AugmentOptions { shift: 0.25, ..off() }, 5);
         let mut seen = std::collections::HashSet::new();
-        for i in 0..200 {
+        for i in 0..1000 {
             let fits = |dx: i32, dy: i32| {
                 many.values.row(i).iter().enumerate().all(|(at, value)| {
                     let x = ((at % WIDTH) as i32 - dx).clamp(0, WIDTH as i32 - 1) as usize;

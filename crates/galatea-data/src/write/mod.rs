@@ -1,6 +1,6 @@
 //! Pictures and arrays as files; one file per format.
 //!
-//! The functions of the formats give bytes, and [`file`] puts bytes into a file that is complete or absent:
+//! The functions of the formats give bytes, and [`file()`] puts bytes into a file that is complete or absent:
 //!
 //! ```
 //! use galatea_data::{HostTensor, write};

@@ -8,6 +8,7 @@ use std::{
 
 use galatea_data::{Channels, DataOptions, Dataset, Fit, HostBatch};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
+use proptest::prelude::*;
 
 use crate::{opened, refusal};
 
@@ -392,4 +393,23 @@ fn a_folder_of_nothing_good() {
     fs::write(folder.path().join("a.png"), "text").unwrap();
     let text = refusal(folder.path(), &DataOptions { skip_broken: true, ..options() });
     assert!(text.contains("none of its 1 pictures can be read | the first says: `"), "{text}");
+}
+
+proptest! {
+    #[test]
+    fn no_damage_makes_a_decoder_panic(
+        name in prop::sample::select(&["x.png", "x.jpg", "x.webp", "x.gif", "x.bmp", "x.ppm"]),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        early: bool,
+    ) {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        DynamicImage::from(smooth(24, 20)).write_to(&mut bytes, ImageFormat::from_path(name).unwrap()).unwrap();
+        let mut bytes = bytes.into_inner();
+        // Headers are a small part of the bytes and most of what can go wrong.
+        let range = if early { bytes.len().min(64) } else { bytes.len() };
+        damage.iter().for_each(|(at, value)| bytes[at.index(range)] = *value);
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(name), bytes).unwrap();
+        let _ = galatea_data::open(folder.path().to_str().unwrap(), &options());
+    }
 }
