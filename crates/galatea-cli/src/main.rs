@@ -1,2 +1,71 @@
-//! The galatea program.
-fn main() {}
+//! The `galatea` program: the only crate that prints and exits.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
+
+mod args;
+mod commands;
+mod progress;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command, DataCommand};
+
+// A training step allocates and frees some large buffers; this allocator keeps them at hand.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Exit codes beside success: see DESIGN in the documentation of the command line.
+mod exit {
+    pub(crate) const FAILED: u8 = 1;
+    pub(crate) const USAGE: u8 = 2;
+    pub(crate) const INTERRUPTED: u8 = 130;
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(threads) = cli.common.threads {
+        galatea::pool::set_threads(threads.into());
+    }
+    let common = &cli.common;
+    let result = match cli.command {
+        Command::Train(args) => commands::train::run(args, common),
+        Command::Sample(args) => commands::sample::sample(args, common),
+        Command::Interpolate(args) => commands::sample::interpolate(args, common),
+        Command::Eval(args) => commands::eval::run(args, common),
+        Command::Export(args) => commands::export::run(args, common),
+        Command::Runs => commands::list::runs(common),
+        Command::Models(args) => commands::list::models(args, common),
+        Command::Data(DataCommand::List) => commands::data::list(common),
+        Command::Data(DataCommand::Show { source, output, number, set }) => {
+            commands::data::show(&source, output.as_deref(), number, set, common)
+        }
+        Command::Data(DataCommand::Get { name, mirror }) => commands::data::get(&name, mirror.as_deref(), common),
+        Command::Completions { shell } => commands::completions(shell),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Prints what went wrong and what to do, and picks the exit code.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    // A reader that has seen enough, such as `head`, is no failure of ours.
+    let closed = |error: &(dyn std::error::Error + 'static)| {
+        error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(closed) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("{} {error:#}", progress::red("error:"));
+    let ours = error.chain().find_map(|cause| cause.downcast_ref::<galatea::Error>());
+    if let Some(hint) = ours.and_then(galatea::Error::hint) {
+        eprintln!(" {} {hint}", progress::cyan("hint:"));
+    }
+    match ours {
+        Some(error) if error.is_usage() => ExitCode::from(exit::USAGE),
+        _ => ExitCode::from(exit::FAILED),
+    }
+}

@@ -160,6 +160,8 @@ pub trait Model: Sized + Send + 'static {
     const INFO: Info;
     /// Named settings.
     const PRESETS: &'static [Preset] = &[];
+    /// Training steps where nobody says how many.
+    const STEPS: u64;
     /// Its settings.
     type Config: Settings;
 
@@ -274,6 +276,8 @@ pub trait Family: Sync {
     fn keys(&self) -> Vec<Key>;
     /// Its settings' defaults.
     fn defaults(&self) -> toml::Table;
+    /// Training steps where nobody says how many.
+    fn steps(&self) -> u64;
     /// Its named settings.
     fn presets(&self) -> &'static [Preset];
     /// The full settings that `table` gives, checked against each other and the data.
@@ -328,6 +332,10 @@ impl<M: Model> Family for Entry<M> {
 
     fn defaults(&self) -> toml::Table {
         galatea_data::settings::to_table(&M::Config::default())
+    }
+
+    fn steps(&self) -> u64 {
+        M::STEPS
     }
 
     fn presets(&self) -> &'static [Preset] {

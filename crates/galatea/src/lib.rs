@@ -1,1 +1,43 @@
-//! Under construction.
+//! Train, judge and use generative models on your own pictures, on an ordinary CPU.
+//!
+//! ```no_run
+//! use galatea::{Generator, Request, SampleRequest, write};
+//!
+//! # fn main() -> galatea::Result<()> {
+//! // Train on a folder of pictures; the run, with its pictures, log and checkpoints, is made in `./runs`.
+//! let trained = galatea::train(&Request::new("holiday-pictures").set("data.size", 32).steps(2_000))?;
+//! println!("{}", trained.report.map(|report| report.to_string()).unwrap_or_default());
+//!
+//! // Draw a hundred samples, and keep the model as one file.
+//! let samples = trained.generator.sample(&SampleRequest::new(7, 100))?;
+//! write::file("grid.png".as_ref(), &write::png::grid(&samples.values, 10)?)?;
+//! trained.generator.save("holiday.safetensors")?;
+//!
+//! // Elsewhere, later: the file is enough.
+//! let generator = Generator::open("holiday.safetensors")?;
+//! assert_eq!(generator.sample(&SampleRequest::new(7, 100))?, samples);
+//! # Ok(())
+//! # }
+//! ```
+
+mod device;
+mod error;
+mod evaluation;
+mod generator;
+mod request;
+mod training;
+
+pub use device::{DEVICES, device};
+pub use error::{Error, Result};
+pub use evaluation::{EvalOptions, evaluate};
+pub use galatea_data::Error as DataError;
+pub use galatea_data::{DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, fetch, formats, open, settings, write};
+pub use galatea_kernels::pool;
+pub use galatea_metrics::Report;
+pub use galatea_models::{Family, Info, Latent, SampleRequest, Session, StepReport, registry};
+pub use galatea_train::{
+    Action, Context, End, Event, Observer, Plan, Reading, Result as TrainResult, Run, RunConfig, Summary, checkpoint,
+};
+pub use generator::Generator;
+pub use request::{Request, Resolved};
+pub use training::{Surroundings, Trained, resume, train, train_in};

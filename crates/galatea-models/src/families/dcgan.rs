@@ -81,6 +81,8 @@ impl Model for Dcgan {
         abilities: &[Ability::Latent],
     };
 
+    const STEPS: u64 = 4_000;
+
     type Config = Config;
 
     fn check(config: &Config, spec: &DataSpec) -> Result<()> {

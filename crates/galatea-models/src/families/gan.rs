@@ -95,6 +95,8 @@ impl Model for Gan {
         "#,
     }];
 
+    const STEPS: u64 = 10_000;
+
     type Config = Config;
 
     fn check(config: &Config, spec: &DataSpec) -> Result<()> {

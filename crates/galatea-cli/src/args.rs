@@ -1,0 +1,277 @@
+//! The command line as clap sees it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+/// Train, judge and use generative models on your own pictures.
+#[derive(Debug, Parser)]
+#[command(
+    name = "galatea",
+    version,
+    about,
+    propagate_version = true,
+    after_help = "\
+Examples:
+  galatea train                                   learn handwritten digits, which are built in
+  galatea train --data my-pictures                learn your own pictures (sub-folders are classes)
+  galatea sample last -n 100 -o grid.png          draw more from the newest run
+  galatea eval last                               judge it, with the floor and the ceiling of each number
+
+A run is named by its path, its number, its name or `last`."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Common {
+    /// Folder in which runs are made and looked for
+    #[arg(long, global = true, default_value = "runs", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) runs: PathBuf,
+
+    /// Threads to compute with; results are the same for any number [default: all cores]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+
+    /// Device to compute on
+    #[arg(long, global = true, default_value = "cpu", value_name = "DEVICE")]
+    pub(crate) device: String,
+
+    /// Print nothing but results and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Print results as JSON, one object per line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a model, or go on with a run
+    Train(TrainArgs),
+    /// Draw samples from a trained model
+    Sample(SampleArgs),
+    /// Judge a trained model against real data it has not seen
+    Eval(EvalArgs),
+    /// Walk through the latent space from sample to sample
+    Interpolate(InterpolateArgs),
+    /// Write a trained model to one file that needs nothing else
+    Export(ExportArgs),
+    /// List runs
+    Runs,
+    /// List the families of models, or show one with its settings
+    Models(ModelsArgs),
+    /// List, show or download data
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Print a script that completes commands in your shell
+    #[command(after_help = "Example:\n  galatea completions bash > ~/.local/share/bash-completion/completions/galatea")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  galatea train                                          `dcgan` on the digits that are built in
+  galatea train gan --set preset=listing                 the classic listing, as it was written
+  galatea train --data faces --set data.size=64 --minutes 10
+  galatea train --data train-images-idx3-ubyte.gz --seed 7
+  galatea train --set loss=hinge spectral_norm=true r1=0
+  galatea train --config runs/0001-dcgan-digits/config.toml
+  galatea train --resume last                            go on after Ctrl-C or a crash, bit for bit
+
+`galatea models dcgan` shows every setting. Ctrl-C saves a checkpoint and ends.")]
+pub(crate) struct TrainArgs {
+    /// Family of the model [default: dcgan]
+    pub(crate) family: Option<String>,
+
+    /// What to learn: `digits`, a folder of pictures, an IDX file, a .npy or .npz array [default: digits]
+    #[arg(long, short, value_name = "SRC", value_hint = ValueHint::AnyPath)]
+    pub(crate) data: Option<String>,
+
+    /// Name of the run [default: FAMILY-DATA]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// Training steps
+    #[arg(long, value_name = "N", conflicts_with = "minutes")]
+    pub(crate) steps: Option<u64>,
+
+    /// Train for about so many minutes: some steps are timed, and the number of steps is set to what fits
+    #[arg(long, value_name = "M")]
+    pub(crate) minutes: Option<f64>,
+
+    /// Start from this configuration, such as another run's `config.toml`
+    #[arg(long, value_name = "F.toml", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Change settings; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1..)]
+    pub(crate) set: Vec<String>,
+
+    /// Seed of weights, noise and order of the data [default: 0]
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: Option<u64>,
+
+    /// Print the full configuration and end
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Go on with this run
+    #[arg(long, value_name = "RUN", conflicts_with_all = [
+        "family", "data", "name", "steps", "minutes", "config", "set", "seed", "dry_run",
+    ])]
+    pub(crate) resume: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Drawing {
+    /// A run, or a `model.safetensors`
+    #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
+    pub(crate) model: PathBuf,
+
+    /// Seed of the samples
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// Only this class, by number or name [default: all in turn]
+    #[arg(long, value_name = "K")]
+    pub(crate) class: Option<String>,
+
+    /// Scale the noise: nearer 0 gives more typical and less varied samples
+    #[arg(long, value_name = "T", default_value_t = 1.0)]
+    pub(crate) truncation: f32,
+
+    /// Where to write: `x.png` a grid, `x.npy` an array, `x.gif` an animation, a folder one PNG each, `-` a grid to stdout
+    #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) output: PathBuf,
+
+    /// Pictures in a row of a grid [default: as near to a square as may be]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) columns: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  galatea sample last -n 100 -o grid.png             a grid of 10 by 10
+  galatea sample last -n 1000 -o samples/            a folder of PNG files
+  galatea sample last -n 10000 -o samples.npy        bytes, [n, channels, height, width]
+  galatea sample last -n 10 --class 7 -o sevens.png
+  galatea sample model.safetensors -n 100 -o grid.png
+
+Sample number i is the same for any -n.")]
+pub(crate) struct SampleArgs {
+    #[command(flatten)]
+    pub(crate) drawing: Drawing,
+
+    /// How many samples
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) number: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  galatea interpolate last -n 6 --frames 20 --class 3 -o walk.gif
+  galatea interpolate last -n 2 --frames 10 -o strip.png")]
+pub(crate) struct InterpolateArgs {
+    #[command(flatten)]
+    pub(crate) drawing: Drawing,
+
+    /// Samples to walk between; the walk ends where it began
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(2..=1_000))]
+    pub(crate) number: u64,
+
+    /// Frames from each sample to the next
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(crate) frames: u16,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  galatea eval last
+  galatea eval last --json
+  galatea eval model.safetensors --data my-pictures
+
+Each value stands beside its floor (real data against real data) and its ceiling (noise against real data).")]
+pub(crate) struct EvalArgs {
+    /// A run, or a `model.safetensors`
+    #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
+    pub(crate) model: PathBuf,
+
+    /// Real data to judge against [default: what the run held back]
+    #[arg(long, short, value_name = "SRC", value_hint = ValueHint::AnyPath)]
+    pub(crate) data: Option<String>,
+
+    /// Samples to draw [default: as many as there are real ones]
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(10..=100_000))]
+    pub(crate) number: Option<u64>,
+
+    /// Change settings of data or judging, `data.KEY=VALUE` or `eval.KEY=VALUE`
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1..)]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  galatea export last -o digits.safetensors")]
+pub(crate) struct ExportArgs {
+    /// A run
+    #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
+    pub(crate) model: PathBuf,
+
+    /// File format
+    #[arg(long, default_value = "safetensors", value_parser = ["safetensors"])]
+    pub(crate) format: String,
+
+    /// Where to write
+    #[arg(long, short, value_name = "FILE", default_value = "model.safetensors", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelsArgs {
+    /// Show this one with its settings
+    pub(crate) family: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// List the data that are built in or can be downloaded, and the formats that can be read
+    List,
+    /// Show what the program will see
+    #[command(after_help = "Examples:\n  galatea data show digits -o grid.png\n  galatea data show my-pictures --set data.size=32 -o grid.png")]
+    Show {
+        /// Embedded name, file or folder
+        #[arg(value_name = "SRC", value_hint = ValueHint::AnyPath)]
+        source: String,
+        /// Write a grid of examples as they will be learnt
+        #[arg(long, short, value_name = "GRID.png", value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+        /// Examples in the grid
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        number: u32,
+        /// Change settings of the data
+        #[arg(long, value_name = "data.KEY=VALUE", num_args = 1..)]
+        set: Vec<String>,
+    },
+    /// Download a data set and check it
+    #[command(after_help = "Example:\n  galatea data get fashion-mnist && galatea train --data fashion-mnist")]
+    Get {
+        /// Its name, see `galatea data list`
+        name: String,
+        /// Load from this base address instead of the canonical one
+        #[arg(long, value_name = "URL")]
+        mirror: Option<String>,
+    },
+}

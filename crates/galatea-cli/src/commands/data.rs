@@ -1,0 +1,92 @@
+//! `galatea data list|show|get`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use galatea::{Error, Request, formats, write};
+use serde_json::json;
+
+use crate::args::Common;
+use crate::commands::{print, print_line};
+use crate::progress;
+use crate::table::columns;
+
+pub(crate) fn list(common: &Common) -> Result<ExitCode> {
+    let mut rows = Vec::new();
+    for format in formats::FORMATS {
+        if common.json {
+            let line = json!({
+                "format": format.name(), "summary": format.summary(), "names": format.names(),
+                "examples": format.examples(),
+            });
+            print_line(&line.to_string())?;
+        }
+        rows.push(vec![format.name().to_owned(), format.examples().join(", "), format.summary().to_owned()]);
+    }
+    if !common.json {
+        print(&columns(&rows))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn show(
+    source: &str,
+    output: Option<&Path>,
+    number: u32,
+    settings: Vec<String>,
+    common: &Common,
+) -> Result<ExitCode> {
+    let request = Request { data: Some(source.to_owned()), settings, ..Request::default() };
+    let data = request.open_data()?;
+    let mut counts = vec![0usize; data.spec().classes().len()];
+    for label in (0..data.len()).filter_map(|i| data.label(i)) {
+        counts[label as usize] += 1;
+    }
+    if common.json {
+        let classes: Vec<_> = data.spec().classes().iter().zip(&counts).map(|(name, count)| json!([name, count])).collect();
+        let line = json!({
+            "name": data.name(), "examples": data.len(), "shape": data.spec().shape(), "classes": classes,
+            "fingerprint": data.fingerprint(), "warnings": data.warnings(),
+        });
+        print_line(&line.to_string())?;
+    } else {
+        let mut text = format!("{}: {} examples, {}\n", data.name(), data.len(), data.spec());
+        let rows: Vec<_> = data
+            .spec()
+            .classes()
+            .iter()
+            .zip(&counts)
+            .map(|(name, count)| vec![format!("  {name}"), count.to_string()])
+            .collect();
+        text.push_str(&columns(&rows));
+        print(&text)?;
+        for warning in data.warnings() {
+            progress::warn(&warning);
+        }
+    }
+    if let Some(path) = output {
+        // Evenly over all, so that every class is seen.
+        let n = (number as usize).min(data.len());
+        let indices: Vec<usize> = (0..n).map(|i| i * data.len() / n).collect();
+        let pictures = data.batch(&indices).map_err(Error::from)?.values;
+        let side = (n as f64).sqrt().ceil() as usize;
+        let bytes = write::png::grid(&pictures, side).map_err(Error::from)?;
+        write::file(path, &bytes).map_err(Error::from)?;
+        progress::note(common, &format!("{n} examples in `{}`", path.display()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn get(name: &str, mirror: Option<&str>, common: &Common) -> Result<ExitCode> {
+    let home = formats::data_home().map_err(Error::from)?;
+    let bar = progress::Download::new(common);
+    let folder = galatea::fetch::get(name, &home, mirror, &mut |progress| bar.at(&progress)).map_err(Error::from)?;
+    bar.end();
+    if common.json {
+        print_line(&json!({ "name": name, "folder": folder }).to_string())?;
+    } else {
+        progress::note(common, &format!("`{name}` is in `{}`; try `galatea train --data {name}`", folder.display()));
+    }
+    Ok(ExitCode::SUCCESS)
+}

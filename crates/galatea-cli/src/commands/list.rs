@@ -1,0 +1,109 @@
+//! `galatea runs` and `galatea models`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use galatea::registry::{FAMILIES, family};
+use galatea::{Error, Run};
+use serde_json::json;
+
+use crate::args::{Common, ModelsArgs};
+use crate::commands::{print, print_line};
+use crate::progress;
+use crate::table::columns;
+
+pub(crate) fn runs(common: &Common) -> Result<ExitCode> {
+    let runs = Run::list(&common.runs).map_err(Error::from)?;
+    let mut rows = vec![["RUN", "FAMILY", "STEPS", "DATA"].map(str::to_owned).to_vec()];
+    for run in &runs {
+        let step = galatea::checkpoint::list(run).map_err(Error::from)?.last().map_or(0, |(step, _)| *step);
+        match run.config() {
+            Ok(config) if common.json => print_line(
+                &json!({
+                    "run": run.path(), "family": config.family, "step": step, "steps": config.train.steps,
+                    "data": config.data.source,
+                })
+                .to_string(),
+            )?,
+            Ok(config) => rows.push(vec![
+                run.name().to_owned(),
+                config.family,
+                format!("{step} of {}", config.train.steps),
+                config.data.source,
+            ]),
+            Err(error) => progress::warn(&error.to_string()),
+        }
+    }
+    if runs.is_empty() {
+        progress::note(common, &format!("no runs in `{}` yet; `galatea train` makes one", common.runs.display()));
+    } else if !common.json {
+        print(&columns(&rows))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn models(args: ModelsArgs, common: &Common) -> Result<ExitCode> {
+    match args.family {
+        Some(name) => one_model(&name, common),
+        None => all_models(common),
+    }
+}
+
+fn all_models(common: &Common) -> Result<ExitCode> {
+    let mut rows = Vec::new();
+    for family in FAMILIES {
+        let info = family.info();
+        if common.json {
+            let presets: Vec<&str> = family.presets().iter().map(|preset| preset.name).collect();
+            print_line(
+                &json!({
+                    "name": info.name, "summary": info.summary, "paper": info.paper, "differs": info.differs,
+                    "takes": info.modalities, "presets": presets,
+                })
+                .to_string(),
+            )?;
+        }
+        rows.push(vec![info.name.to_owned(), info.modalities.join(", "), info.summary.to_owned()]);
+    }
+    if !common.json {
+        print(&columns(&rows))?;
+        progress::note(common, "`galatea models NAME` shows the settings of one");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn one_model(name: &str, common: &Common) -> Result<ExitCode> {
+    let family = family(name).map_err(Error::from)?;
+    let (info, defaults) = (family.info(), family.defaults());
+    let shown = |key: &str| defaults.get(key).map_or_else(|| "none".to_owned(), ToString::to_string);
+    if common.json {
+        for key in family.keys() {
+            let allowed = key.allowed.replace('_', "");
+            print_line(
+                &json!({ "key": key.name, "default": shown(key.name), "allowed": allowed, "doc": key.doc.trim() })
+                    .to_string(),
+            )?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = format!("{}: {}\n\nPaper:   {}\nDiffers: {}\nTakes:   {}\nSteps:   {}\n", info.name, info.summary,
+        info.paper, info.differs, info.modalities.join(", "), family.steps());
+    if !family.presets().is_empty() {
+        text.push_str("\nPresets (`--set preset=NAME`):\n");
+        let rows: Vec<_> = family
+            .presets()
+            .iter()
+            .map(|preset| vec![format!("  {}", preset.name), preset.summary.to_owned()])
+            .collect();
+        text.push_str(&columns(&rows));
+    }
+    text.push_str("\nSettings (`--set KEY=VALUE`):\n");
+    let rows: Vec<_> = family
+        .keys()
+        .iter()
+        .map(|key| vec![format!("  {} = {}", key.name, shown(key.name)), key.doc.trim().to_owned()])
+        .collect();
+    text.push_str(&columns(&rows));
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}

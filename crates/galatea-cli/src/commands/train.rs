@@ -1,0 +1,97 @@
+//! `galatea train`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, Result};
+use galatea::{End, Error, Request, Surroundings, Trained, device};
+use serde_json::json;
+
+use crate::args::{Common, TrainArgs};
+use crate::commands::{print, print_line};
+use crate::{exit, progress};
+
+pub(crate) fn run(args: TrainArgs, common: &Common) -> Result<ExitCode> {
+    let stop = stop_on_signal()?;
+    let surroundings = Surroundings {
+        root: common.runs.clone(),
+        name: args.name.clone(),
+        device: device(&common.device)?,
+        observers: vec![Box::new(progress::Training::new(common))],
+        stop,
+    };
+    if let Some(run) = &args.resume {
+        return told(galatea::resume(run, surroundings)?, common);
+    }
+    let mut settings = args.set;
+    settings.extend(args.steps.map(|steps| format!("train.steps={steps}")));
+    settings.extend(args.minutes.map(|minutes| format!("train.minutes={minutes:?}")));
+    let request = Request { family: args.family, data: args.data, config: args.config, settings, seed: args.seed };
+    let resolved = request.resolve()?;
+    if args.dry_run {
+        print(&resolved.config.to_text().map_err(Error::from)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for warning in resolved.data.warnings() {
+        progress::warn(&warning);
+    }
+    let data = &resolved.data;
+    progress::note(common, &format!("{}: {} examples, {}", data.name(), data.len(), data.spec()));
+    told(galatea::train_in(resolved, surroundings)?, common)
+}
+
+/// A flag that Ctrl-C or a request to terminate sets; the second one ends the program at once.
+fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(exit::INTERRUPTED.into());
+        }
+        eprintln!("stopping after this step, with a checkpoint; once more to stop at once");
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(stop)
+}
+
+fn told(trained: Trained, common: &Common) -> Result<ExitCode> {
+    let Trained { run, summary, report, .. } = &trained;
+    let reference = run.path().display();
+    if let End::Interrupted = summary.end {
+        progress::note(common, &format!("stopped at step {} of {}; go on with `galatea train --resume {reference}`", summary.step, summary.steps));
+        return Ok(ExitCode::from(exit::INTERRUPTED));
+    }
+    if common.json {
+        let line = json!({
+            "event": "finished", "run": run.path(), "step": summary.step, "images_seen": summary.images_seen,
+            "seconds": summary.seconds, "samples": summary.samples, "report": report,
+            "peak_memory_bytes": peak_memory(),
+        });
+        print_line(&line.to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let End::Stopped { reason } = &summary.end {
+        progress::warn(&format!("training was stopped: {reason}"));
+    }
+    if let Some(report) = report {
+        print(&report.to_string())?;
+    }
+    let mut text = format!("{} steps in {:.0} s", summary.step, summary.seconds);
+    if let Some(bytes) = peak_memory() {
+        text.push_str(&format!(", {} MiB of memory at most", bytes >> 20));
+    }
+    if let Some(samples) = &summary.samples {
+        text.push_str(&format!("\nsamples: {}", samples.display()));
+    }
+    text.push_str(&format!("\nmore of them: galatea sample {reference} -n 100 -o grid.png"));
+    progress::note(common, &text);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The most memory that this process has held, where the system tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+}

@@ -1,0 +1,187 @@
+//! What the user sees while something takes long: a bar on a terminal, lines elsewhere. All of it goes to stderr.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use galatea::{Action, Context, Event, Observer};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use serde_json::{Map, Value, json};
+
+use crate::args::Common;
+
+/// Time between two lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+fn coloured() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn paint(code: &str, text: &str) -> String {
+    if coloured() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+pub(crate) fn red(text: &str) -> String {
+    paint("1;31", text)
+}
+
+pub(crate) fn cyan(text: &str) -> String {
+    paint("36", text)
+}
+
+fn yellow(text: &str) -> String {
+    paint("1;33", text)
+}
+
+/// Says something that is no result.
+pub(crate) fn note(common: &Common, text: &str) {
+    if !common.quiet {
+        eprintln!("{text}");
+    }
+}
+
+/// Says something that the user should know, also when quiet.
+pub(crate) fn warn(text: &str) {
+    eprintln!("{} {text}", yellow("warning:"));
+}
+
+/// Shows training.
+pub(crate) struct Training {
+    bar: Option<ProgressBar>,
+    quiet: bool,
+    json: bool,
+    last_line: Option<Instant>,
+}
+
+impl Training {
+    pub(crate) fn new(common: &Common) -> Self {
+        let shown = !common.quiet && std::io::stderr().is_terminal();
+        let style = ProgressStyle::with_template("{bar:30.cyan/blue} {pos}/{len} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = shown.then(|| ProgressBar::new(0).with_style(style));
+        Self { bar, quiet: common.quiet, json: common.json, last_line: None }
+    }
+
+    fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None if !self.quiet => eprintln!("{text}"),
+            None => {}
+        }
+    }
+
+    fn step(&mut self, event: &Event<'_>, context: &Context<'_>) {
+        let Event::Step { report, images_per_second, seconds_left } = event else { return };
+        let step = context.step;
+        let logged = step == 1 || step == context.plan.steps || step.is_multiple_of(context.plan.log_every);
+        if self.json && logged {
+            let mut line = Map::from_iter([
+                ("event".to_owned(), json!("step")),
+                ("step".to_owned(), json!(step)),
+                ("steps".to_owned(), json!(context.plan.steps)),
+                ("images_per_second".to_owned(), json!(images_per_second)),
+                ("seconds_left".to_owned(), json!(seconds_left)),
+            ]);
+            line.extend(report.scalars.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+            println!("{}", Value::Object(line));
+        }
+        let text = || {
+            let scalars: Vec<String> =
+                report.scalars.iter().map(|(name, value)| format!("{} {value:.3}", label(name))).collect();
+            let left = HumanDuration(Duration::from_secs_f64(seconds_left.clamp(0.0, 1e9)));
+            format!("{}  {images_per_second:.0} images/s, {left} left", scalars.join("  "))
+        };
+        if let Some(bar) = &self.bar {
+            bar.set_length(context.plan.steps);
+            bar.set_position(step);
+            if logged {
+                bar.set_message(text());
+            }
+        } else if !self.quiet && self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY) {
+            self.last_line = Some(Instant::now());
+            eprintln!("step {step}/{}  {}", context.plan.steps, text());
+        }
+    }
+}
+
+/// Names as papers write them.
+fn label(name: &str) -> &str {
+    match name {
+        "d_real" => "D(x)",
+        "d_fake" => "D(G(z))",
+        "loss_d" => "L_D",
+        "loss_g" => "L_G",
+        other => other,
+    }
+}
+
+impl Observer for Training {
+    fn observe(&mut self, event: &Event<'_>, context: &Context<'_>) -> galatea::TrainResult<Action> {
+        match event {
+            Event::Started { done: 0, .. } => {
+                let networks: Vec<String> = context
+                    .session
+                    .parameters()
+                    .iter()
+                    .map(|(name, count)| format!("{name} {}", thousands(*count)))
+                    .collect();
+                self.say(&format!("{}: {} weights", context.session.info().name, networks.join(", ")));
+            }
+            Event::Started { done, steps } => self.say(&format!("going on from step {done} of {steps}")),
+            Event::Calibrated { minutes, steps, milliseconds } => {
+                self.say(&format!("{milliseconds:.0} ms a step: {steps} steps fit into {minutes} minutes"));
+            }
+            Event::Step { .. } => self.step(event, context),
+            Event::Warning { text } => self.say(&format!("{} {text}", yellow("warning:"))),
+            Event::Diverged { .. } | Event::Interrupted { .. } | Event::Failed { .. } | Event::Finished { .. } => {
+                if let Some(bar) = &self.bar {
+                    bar.finish_and_clear();
+                }
+            }
+            Event::Sampled { .. } | Event::Checkpointed { .. } | Event::Evaluated { .. } => {}
+        }
+        Ok(Action::Continue)
+    }
+}
+
+/// 1234567 as `1,234,567`.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or("")).collect();
+    groups.join(",")
+}
+
+/// Shows a download.
+pub(crate) struct Download {
+    bar: ProgressBar,
+}
+
+impl Download {
+    pub(crate) fn new(common: &Common) -> Self {
+        if common.quiet {
+            return Self { bar: ProgressBar::hidden() };
+        }
+        let style = ProgressStyle::with_template("{msg} {bar:30.cyan/blue} {bytes}/{total_bytes} {bytes_per_sec}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self { bar: ProgressBar::new(0).with_style(style) }
+    }
+
+    pub(crate) fn at(&self, progress: &galatea::fetch::Progress<'_>) {
+        self.bar.set_length(progress.total);
+        self.bar.set_position(progress.bytes);
+        self.bar.set_message(progress.file.to_owned());
+    }
+
+    pub(crate) fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::thousands;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    }
+}

@@ -1,0 +1,167 @@
+//! A trained model in use.
+
+use std::path::Path;
+
+use burn::prelude::Device;
+use galatea_data::{DataSpec, HostBatch, HostTensor};
+use galatea_models::{Info, Latent, SampleRequest, Session};
+use galatea_train::{Run, Saved};
+
+use crate::{Error, Result};
+
+/// A trained model: draws samples, interpolates, is saved to one file.
+pub struct Generator {
+    session: Box<dyn Session>,
+    seed: u64,
+    step: u64,
+    warnings: Vec<String>,
+}
+
+impl std::fmt::Debug for Generator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Generator").field("family", &self.info().name).field("step", &self.step).finish_non_exhaustive()
+    }
+}
+
+impl Generator {
+    /// Opens an exported `model.safetensors`, or a run in `./runs` by its path, number or name.
+    ///
+    /// # Errors
+    /// If there is none, or no checkpoint of it is good.
+    pub fn open(reference: impl AsRef<Path>) -> Result<Self> {
+        Self::open_in(reference, Path::new("runs"), &Device::flex())
+    }
+
+    /// As [`open`](Self::open), with runs in the folder `root`, on `device`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in(reference: impl AsRef<Path>, root: &Path, device: &Device) -> Result<Self> {
+        let path = reference.as_ref();
+        let saved = match path.extension().is_some_and(|ending| ending == "safetensors") {
+            true => Saved::read(path)?,
+            false => Saved::of_run(&Run::open(root, &path.to_string_lossy())?, None)?,
+        };
+        let session = saved.session(device)?;
+        Ok(Self { session, seed: saved.seed, step: saved.step, warnings: saved.skipped })
+    }
+
+    pub(crate) fn from_session(session: Box<dyn Session>, seed: u64, step: u64) -> Self {
+        Self { session, seed, step, warnings: Vec::new() }
+    }
+
+    /// Its family.
+    pub fn info(&self) -> &'static Info {
+        self.session.info()
+    }
+
+    /// The data that it was trained on, as it knows them.
+    pub fn spec(&self) -> &DataSpec {
+        self.session.spec()
+    }
+
+    /// The classes that can be asked for, in label order.
+    pub fn classes(&self) -> &[String] {
+        self.session.classes()
+    }
+
+    /// Training steps that it has behind it.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Checkpoints that could not be read and why, if an older one was taken.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    pub(crate) fn session(&self) -> &dyn Session {
+        &*self.session
+    }
+
+    /// Draws samples; images are `[n, channels, height, width]` in `[-1, 1]`.
+    ///
+    /// # Errors
+    /// If the request names a class that the model does not have.
+    pub fn sample(&self, request: &SampleRequest) -> Result<HostBatch> {
+        if !(request.truncation > 0.0 && request.truncation <= 1.0) {
+            return Err(Error::usage(
+                format!("the truncation {} is out of range", request.truncation),
+                "give a number above 0 and at most 1; 1 leaves samples as they are",
+            ));
+        }
+        Ok(self.session.sample(request)?)
+    }
+
+    /// A walk through the latent space: from each sample of `request` to the next in `frames` steps on the arc between
+    /// them, and back to the first; `[n * frames, ..]`.
+    ///
+    /// All frames between two samples have the class of the first of them, so the walk is smooth only for one class.
+    /// Source: White 2016, "Sampling Generative Networks", arXiv:1609.04468, section 2.1.
+    ///
+    /// # Errors
+    /// If the family has no latent space, fewer than two samples are asked for, or the class does not exist.
+    pub fn interpolate(&self, request: &SampleRequest, frames: usize) -> Result<HostTensor> {
+        let latent = self.session.as_latent().ok_or_else(|| {
+            Error::usage(format!("`{}` has no latent space to walk in", self.info().name), "choose another family")
+        })?;
+        let anchors = latent.latents(request);
+        let n = anchors.rows();
+        if n < 2 || frames == 0 {
+            return Err(Error::usage("a walk needs two samples or more and a frame or more", "use `-n 4 --frames 16`"));
+        }
+        let labels = request.labels(self.classes())?;
+        let mut values = Vec::with_capacity(n * frames * latent.latent_len());
+        for i in 0..n {
+            for frame in 0..frames {
+                let at = frame as f32 / frames as f32;
+                values.extend(on_the_arc(anchors.row(i), anchors.row((i + 1) % n), at));
+            }
+        }
+        let labels: Option<Vec<u32>> =
+            labels.map(|labels| labels.iter().flat_map(|&label| std::iter::repeat_n(label, frames)).collect());
+        let path = HostTensor::new([n * frames, latent.latent_len()], values);
+        Ok(latent.decode(&path, labels.as_deref())?)
+    }
+
+    /// Its latent space, if the family has one.
+    pub fn latent(&self) -> Option<&dyn Latent> {
+        self.session.as_latent()
+    }
+
+    /// Writes the model to one file that needs neither its run nor its data: weights in safetensors, with all that is
+    /// needed to rebuild it in the file's metadata.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        Ok(galatea_train::export(path.as_ref(), &*self.session, self.seed, self.step)?)
+    }
+}
+
+/// The point at share `at` of the arc from `a` to `b`; of the line between them where they are (nearly) parallel.
+fn on_the_arc(a: &[f32], b: &[f32], at: f32) -> Vec<f32> {
+    let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+    let cosine = (dot(a, b) / (dot(a, a) * dot(b, b)).sqrt().max(f64::MIN_POSITIVE)).clamp(-1.0, 1.0);
+    let angle = cosine.acos();
+    let at = f64::from(at);
+    let (from, to) = match angle.sin() {
+        sine if sine < 1e-6 => (1.0 - at, at),
+        sine => (((1.0 - at) * angle).sin() / sine, (at * angle).sin() / sine),
+    };
+    a.iter().zip(b).map(|(a, b)| (from * f64::from(*a) + to * f64::from(*b)) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arc_begins_and_ends_at_its_points_and_keeps_their_length() {
+        let (a, b) = ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0]);
+        assert_eq!(on_the_arc(&a, &b, 0.0), a);
+        let half = on_the_arc(&a, &b, 0.5);
+        assert!((half[0] - 0.5f32.sqrt()).abs() < 1e-6 && (half[1] - 0.5f32.sqrt()).abs() < 1e-6);
+        assert_eq!(on_the_arc(&a, &a, 0.5), a);
+    }
+}

@@ -1,0 +1,118 @@
+//! Train and resume.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use burn::prelude::Device;
+use galatea_data::{Dataset, Split};
+use galatea_metrics::Report;
+use galatea_models::{Session, registry};
+use galatea_train::observers::{JsonLines, Samples};
+use galatea_train::{End, Feed, Observer, Run, RunConfig, Summary, Writer};
+
+use crate::evaluation::{self, EvalOptions};
+use crate::request::{Request, Resolved};
+use crate::{Generator, Result};
+
+/// How and where to train.
+pub struct Surroundings {
+    /// The folder in which runs are made: `runs`.
+    pub root: PathBuf,
+    /// Name of the run; without one, `FAMILY-DATA`.
+    pub name: Option<String>,
+    /// Where tensors live, see [`device`](crate::device()).
+    pub device: Device,
+    /// Who is told what happens, beside the files of the run.
+    pub observers: Vec<Box<dyn Observer>>,
+    /// Set to end the training after the current step, with a checkpoint.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            root: PathBuf::from("runs"),
+            name: None,
+            device: Device::flex(),
+            observers: Vec::new(),
+            stop: Arc::new(AtomicBool::new(false)),
+        }
+    }
+}
+
+/// A run after training.
+pub struct Trained {
+    /// Where everything is.
+    pub run: Run,
+    /// How it went.
+    pub summary: Summary,
+    /// The score, unless training was stopped or judging is off.
+    pub report: Option<Report>,
+    /// The model, ready to be sampled.
+    pub generator: Generator,
+}
+
+/// Trains with all defaults in `./runs`.
+///
+/// # Errors
+/// Whatever goes wrong with the request, the data, the disk, or the training itself.
+pub fn train(request: &Request) -> Result<Trained> {
+    train_in(request.resolve()?, Surroundings::default())
+}
+
+/// Trains what was resolved: makes a run, trains, judges.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_in(resolved: Resolved, surroundings: Surroundings) -> Result<Trained> {
+    let config = resolved.config;
+    let name = surroundings.name.clone().unwrap_or_else(|| format!("{}-{}", config.family, resolved.data.name()));
+    let session =
+        resolved.family.session(&config.model, resolved.data.spec(), config.seed, &surroundings.device)?;
+    let run = Run::create(&surroundings.root, &name, &config)?;
+    go(session, resolved.data, resolved.data_options.holdout, &config, &resolved.eval, &run, surroundings)
+}
+
+/// Goes on with a run from its newest good checkpoint: `reference` is its path, number or name.
+///
+/// # Errors
+/// As [`train`]; also if there is no such run, or the data are no longer the same.
+pub fn resume(reference: &str, surroundings: Surroundings) -> Result<Trained> {
+    let run = Run::open(&surroundings.root, reference)?.lock()?;
+    let config = run.config()?;
+    let request = Request { config: Some(run.path().join("config.toml")), ..Request::default() };
+    let Resolved { data, data_options, eval, .. } = request.resolve()?;
+    let family = registry::family(&config.family)?;
+    let session = family.session(&config.model, data.spec(), config.seed, &surroundings.device)?;
+    go(session, data, data_options.holdout, &config, &eval, &run, surroundings)
+}
+
+fn go(
+    mut session: Box<dyn Session>,
+    data: Arc<dyn Dataset>,
+    holdout: f64,
+    config: &RunConfig,
+    eval: &EvalOptions,
+    run: &Writer,
+    surroundings: Surroundings,
+) -> Result<Trained> {
+    let split = galatea_data::split(&*data, holdout);
+    let feed = Feed::new(data.clone(), split.train.clone())?;
+    let mut observers: Vec<Box<dyn Observer>> =
+        vec![Box::new(JsonLines::new()), Box::new(Samples)];
+    observers.extend(surroundings.observers);
+    let summary =
+        galatea_train::train(&mut *session, &feed, config, run, &mut observers, &surroundings.stop)?;
+    let report = match summary.end {
+        End::Finished if eval.samples > 0 => Some(judge(&*session, &*data, &split, eval)?),
+        _ => None,
+    };
+    let run = Run::open(Path::new("."), &run.path().to_string_lossy())?;
+    let generator = Generator::from_session(session, config.seed, summary.step);
+    Ok(Trained { run, summary, report, generator })
+}
+
+fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, eval: &EvalOptions) -> Result<Report> {
+    evaluation::judge(session, data, split, eval)
+}
