@@ -1,0 +1,131 @@
+//! `log.jsonl`, one line per logged step, and `metrics.jsonl`, one line per value of a metric.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use galatea_data::write;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{Action, Context, Error, Event, Observer, Reading, Result, disk, plan::due};
+
+/// Writes the logs. Lines after the step that training goes on from are removed, so that no step is logged twice.
+#[derive(Debug, Default)]
+pub struct JsonLines {
+    log: Option<(File, PathBuf)>,
+}
+
+impl JsonLines {
+    /// An observer for one call of [`train`](crate::train).
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Observer for JsonLines {
+    fn observe(&mut self, event: &Event<'_>, context: &Context<'_>) -> Result<Action> {
+        match event {
+            Event::Started { done, .. } => {
+                let path = context.run.log_path();
+                truncate(&path, *done)?;
+                truncate(&context.run.metrics_path(), *done)?;
+                self.log = Some((append(&path)?, path));
+            }
+            Event::Step { report, images_per_second, .. } => {
+                let Context { step, plan, .. } = *context;
+                if let Some((log, path)) = &mut self.log
+                    && (step == 1 || step == plan.steps || due(step, plan.log_every))
+                {
+                    let mut line = stamp(context);
+                    line.insert("images_per_second".into(), json!(round(*images_per_second)));
+                    line.extend(report.scalars.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+                    write_line(log, path, line)?;
+                }
+            }
+            Event::Evaluated { reading } => append_readings(context, std::slice::from_ref(*reading))?,
+            _ => {}
+        }
+        Ok(Action::Continue)
+    }
+}
+
+/// Appends values of metrics to the run's `metrics.jsonl`.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn append_readings(context: &Context<'_>, readings: &[Reading]) -> Result<()> {
+    let path = context.run.metrics_path();
+    let mut file = append(&path)?;
+    for reading in readings {
+        let mut line = Map::new();
+        if let Ok(Value::Object(values)) = serde_json::to_value(reading) {
+            line.extend(values);
+        }
+        line.extend(stamp(context));
+        write_line(&mut file, &path, line)?;
+    }
+    Ok(())
+}
+
+fn stamp(context: &Context<'_>) -> Map<String, Value> {
+    let Context { step, images_seen, seconds, .. } = context;
+    [("step", json!(step)), ("images_seen", json!(images_seen)), ("seconds", json!(round(*seconds)))]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
+}
+
+/// Three decimals: more is noise in a time.
+fn round(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
+
+fn append(path: &Path) -> Result<File> {
+    OpenOptions::new().create(true).append(true).open(path).map_err(|error| Error::io("write", path, error))
+}
+
+/// In one call, so that a kill leaves whole lines.
+fn write_line(file: &mut File, path: &Path, line: Map<String, Value>) -> Result<()> {
+    let text = format!("{}\n", Value::Object(line));
+    file.write_all(text.as_bytes()).map_err(|error| Error::io("write", path, error))
+}
+
+/// Removes the lines of later steps, and half a line at the end.
+fn truncate(path: &Path, step: u64) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Line {
+        step: u64,
+    }
+    if !path.exists() {
+        return Ok(());
+    }
+    let bytes = disk::read(path)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let is_kept = |line: &&str| serde_json::from_str::<Line>(line).is_ok_and(|line| line.step <= step);
+    let kept: String = text.lines().filter(is_kept).flat_map(|line| [line, "\n"]).collect();
+    if kept.as_bytes() != bytes {
+        write::file(path, kept.as_bytes())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_later_steps_and_half_lines_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        truncate(&path, 5).unwrap();
+        assert!(!path.exists());
+        std::fs::write(&path, "{\"step\":1}\n{\"step\":5,\"a\":2}\n{\"step\":6}\n{\"st").unwrap();
+        truncate(&path, 5).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"step\":1}\n{\"step\":5,\"a\":2}\n");
+        truncate(&path, 0).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+    }
+}

@@ -1,0 +1,7 @@
+//! Observers that write to the run directory; one file each.
+
+mod json_lines;
+mod samples;
+
+pub use json_lines::{JsonLines, append_readings};
+pub use samples::Samples;

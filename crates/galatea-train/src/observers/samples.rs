@@ -1,0 +1,19 @@
+//! Grids of samples as PNG: `samples/step-001000.png`.
+
+use galatea_data::{DataSpec, write};
+
+use crate::{Action, Context, Event, Observer, Result, disk};
+
+/// Writes a picture of the samples each time that they are drawn.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Samples;
+
+impl Observer for Samples {
+    fn observe(&mut self, event: &Event<'_>, context: &Context<'_>) -> Result<Action> {
+        if let (Event::Sampled { samples, columns, path }, DataSpec::Images(_)) = (event, context.session.spec()) {
+            path.parent().map_or(Ok(()), disk::create_folders)?;
+            write::file(path, &write::png::grid(&samples.values, *columns)?)?;
+        }
+        Ok(Action::Continue)
+    }
+}
