@@ -1,5 +1,6 @@
 //! Everything that can be trained and sampled: one file per family in `families/`, shared parts in `nn/`.
 
+pub mod classifier;
 mod error;
 pub mod families;
 mod model;

@@ -31,7 +31,9 @@ pub use device::{DEVICES, device};
 pub use error::{Error, Result};
 pub use evaluation::{EvalOptions, evaluate};
 pub use galatea_data::Error as DataError;
-pub use galatea_data::{DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, fetch, formats, open, settings, write};
+pub use galatea_data::{
+    DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, fetch, formats, open, settings, write,
+};
 pub use galatea_kernels::pool;
 pub use galatea_metrics::Report;
 pub use galatea_models::{Family, Info, Latent, SampleRequest, Session, StepReport, registry};
@@ -39,5 +41,5 @@ pub use galatea_train::{
     Action, Context, End, Event, Observer, Plan, Reading, Result as TrainResult, Run, RunConfig, Summary, checkpoint,
 };
 pub use generator::Generator;
-pub use request::{Request, Resolved};
+pub use request::{DataSettings, Request, Resolved};
 pub use training::{Surroundings, Trained, resume, train, train_in};

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use galatea_data::settings::{self, Settings, nearest, overlay, overlay_onto, to_table};
-use galatea_data::{DataOptions, Dataset};
+use galatea_data::settings::{Key, Settings, nearest, overlay, overlay_onto, to_table, unknown};
+use galatea_data::{AugmentOptions, DataOptions, Dataset, settings};
 use galatea_models::{Family, registry};
 use galatea_train::{DataConfig, Plan, RunConfig};
 use toml::{Table, Value};
@@ -16,6 +16,18 @@ use crate::{Error, Result};
 const DEFAULT_FAMILY: &str = "dcgan";
 /// The data when none are named.
 const DEFAULT_DATA: &str = "digits";
+
+settings! {
+    /// Everything that is said of the data (`data.KEY`): how they are read, and how they are changed while training.
+    pub struct DataSettings {
+    }
+    include {
+        /// How they are read.
+        read: DataOptions = DataOptions::default();
+        /// How they are changed while training.
+        augment: AugmentOptions = AugmentOptions::default();
+    }
+}
 
 /// A request to train, as a user makes it: everything has a default.
 #[derive(Clone, Debug, Default)]
@@ -40,8 +52,8 @@ pub struct Resolved {
     pub family: &'static dyn Family,
     /// The data.
     pub data: Arc<dyn Dataset>,
-    /// Options of the data, as in `config.data`.
-    pub data_options: DataOptions,
+    /// Settings of the data, as in `config.data`.
+    pub data_settings: DataSettings,
     /// Options of judging, as in `config.eval`.
     pub eval: EvalOptions,
 }
@@ -111,16 +123,14 @@ impl Request {
             layers.put_under(family, &preset)?;
         }
 
-        let data_options: DataOptions = overlay("data", &layers.data)?;
+        let (data, data_settings, eval) = layers.open(self.data.clone())?;
         let source = self.data.clone().or(layers.source).unwrap_or_else(|| DEFAULT_DATA.to_owned());
-        let data = galatea_data::open(&source, &data_options)?;
         let mut plan = Plan::default();
         overlay_onto("train", &layers.train, &mut plan)?;
         plan.validate()?;
         if plan.steps == 0 && plan.minutes.is_none() {
             plan.steps = family.steps();
         }
-        let eval: EvalOptions = overlay("eval", &layers.eval)?;
         let model = family.resolve(&layers.model, data.spec())?;
         let seed = self.seed.or(layers.seed).unwrap_or(0);
         if i64::try_from(seed).is_err() {
@@ -130,12 +140,12 @@ impl Request {
             galatea: env!("CARGO_PKG_VERSION").to_owned(),
             family: family.info().name.to_owned(),
             seed,
-            data: DataConfig { source: absolute(&source), options: to_table(&data_options) },
+            data: DataConfig { source: absolute(&source), options: to_table(&data_settings) },
             train: plan,
             model,
             eval: to_table(&eval),
         };
-        Ok(Resolved { config, family, data, data_options, eval })
+        Ok(Resolved { config, family, data, data_settings, eval })
     }
 }
 
@@ -145,13 +155,20 @@ impl Request {
     /// # Errors
     /// If they cannot be read, or a setting is wrong.
     pub fn open_data(&self) -> Result<Arc<dyn Dataset>> {
-        let mut layers = Layers::default();
-        let family = registry::family(DEFAULT_FAMILY)?;
+        Ok(self.data_and_eval()?.0)
+    }
+
+    /// The data with their options, and the options of judging.
+    pub(crate) fn data_and_eval(&self) -> Result<(Arc<dyn Dataset>, DataSettings, EvalOptions)> {
+        let mut layers = match &self.config {
+            Some(path) => Layers::read(path)?,
+            None => Layers::default(),
+        };
+        let family = registry::family(layers.family.as_deref().unwrap_or(DEFAULT_FAMILY))?;
         for setting in &self.settings {
             layers.set(setting, family, &mut None)?;
         }
-        let source = self.data.as_deref().unwrap_or(DEFAULT_DATA);
-        Ok(galatea_data::open(source, &overlay("data", &layers.data)?)?)
+        layers.open(self.data.clone())
     }
 }
 
@@ -205,6 +222,15 @@ impl Layers {
         Ok(layers)
     }
 
+    /// Opens `source`, or else what the layers name, or the default.
+    fn open(&self, source: Option<String>) -> Result<(Arc<dyn Dataset>, DataSettings, EvalOptions)> {
+        let options: DataSettings = overlay("data", &self.data)?;
+        let eval: EvalOptions = overlay("eval", &self.eval)?;
+        let source = source.or_else(|| self.source.clone());
+        let data = galatea_data::open(source.as_deref().unwrap_or(DEFAULT_DATA), &options.read)?;
+        Ok((data, options, eval))
+    }
+
     /// Takes in one `KEY=VALUE`.
     fn set(&mut self, setting: &str, family: &dyn Family, preset: &mut Option<String>) -> Result<()> {
         let Some((key, text)) = setting.split_once('=') else {
@@ -218,13 +244,10 @@ impl Layers {
             *preset = Some(text.trim().to_owned());
             return Ok(());
         }
-        let keys = |keys: Vec<settings::Key>| keys.into_iter().map(|key| key.name).collect::<Vec<_>>();
+        let keys = |keys: Vec<Key>| keys.into_iter().map(|key| key.name).collect::<Vec<_>>();
         let model = keys(family.keys());
-        let tables = [
-            ("data", keys(DataOptions::keys())),
-            ("train", keys(Plan::keys())),
-            ("eval", keys(EvalOptions::keys())),
-        ];
+        let tables =
+            [("data", keys(DataSettings::keys())), ("train", keys(Plan::keys())), ("eval", keys(EvalOptions::keys()))];
         if let Some((section, rest)) = key.split_once('.') {
             let table = match section {
                 "model" => &mut self.model,
@@ -258,7 +281,7 @@ impl Layers {
         }
         let mut all = model;
         all.push("preset");
-        Err(settings::unknown(key, key, &all).into())
+        Err(unknown(key, key, &all).into())
     }
 
     /// Lays the preset under what is there.

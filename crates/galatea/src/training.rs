@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::prelude::Device;
-use galatea_data::{Dataset, Split};
+use galatea_data::{Dataset, HostBatch, Split};
 use galatea_metrics::Report;
 use galatea_models::{Session, registry};
-use galatea_train::observers::{JsonLines, Samples};
+use galatea_train::observers::{JsonLines, Samples, TensorBoard};
 use galatea_train::{End, Feed, Observer, Run, RunConfig, Summary, Writer};
 
 use crate::evaluation::{self, EvalOptions};
-use crate::request::{Request, Resolved};
+use crate::request::{DataSettings, Request, Resolved};
 use crate::{Generator, Result};
+
+/// Tells the random streams of transformations from all others; those of models begin with small numbers.
+const AUGMENT: u64 = 0xa6 << 56;
 
 /// How and where to train.
 pub struct Surroundings {
@@ -68,10 +71,9 @@ pub fn train(request: &Request) -> Result<Trained> {
 pub fn train_in(resolved: Resolved, surroundings: Surroundings) -> Result<Trained> {
     let config = resolved.config;
     let name = surroundings.name.clone().unwrap_or_else(|| format!("{}-{}", config.family, resolved.data.name()));
-    let session =
-        resolved.family.session(&config.model, resolved.data.spec(), config.seed, &surroundings.device)?;
+    let session = resolved.family.session(&config.model, resolved.data.spec(), config.seed, &surroundings.device)?;
     let run = Run::create(&surroundings.root, &name, &config)?;
-    go(session, resolved.data, resolved.data_options.holdout, &config, &resolved.eval, &run, surroundings)
+    go(session, resolved.data, resolved.data_settings, &config, &resolved.eval, &run, surroundings)
 }
 
 /// Goes on with a run from its newest good checkpoint: `reference` is its path, number or name.
@@ -82,28 +84,34 @@ pub fn resume(reference: &str, surroundings: Surroundings) -> Result<Trained> {
     let run = Run::open(&surroundings.root, reference)?.lock()?;
     let config = run.config()?;
     let request = Request { config: Some(run.path().join("config.toml")), ..Request::default() };
-    let Resolved { data, data_options, eval, .. } = request.resolve()?;
+    let Resolved { data, data_settings, eval, .. } = request.resolve()?;
     let family = registry::family(&config.family)?;
     let session = family.session(&config.model, data.spec(), config.seed, &surroundings.device)?;
-    go(session, data, data_options.holdout, &config, &eval, &run, surroundings)
+    go(session, data, data_settings, &config, &eval, &run, surroundings)
 }
 
 fn go(
     mut session: Box<dyn Session>,
     data: Arc<dyn Dataset>,
-    holdout: f64,
+    settings: DataSettings,
     config: &RunConfig,
     eval: &EvalOptions,
     run: &Writer,
     surroundings: Surroundings,
 ) -> Result<Trained> {
-    let split = galatea_data::split(&*data, holdout);
-    let feed = Feed::new(data.clone(), split.train.clone())?;
+    let split = galatea_data::split(&*data, settings.read.holdout);
+    let mut feed = Feed::new(data.clone(), split.train.clone())?;
+    if !settings.augment.is_off() {
+        let spec = data.spec().clone();
+        feed = feed.with_transform(Arc::new(move |seed, first: u64, batch: &mut HostBatch| {
+            let streams: Vec<u64> = (first..first + batch.len() as u64).map(|position| AUGMENT | position).collect();
+            galatea_data::augment(batch, &spec, &settings.augment, seed, &streams);
+        }));
+    }
     let mut observers: Vec<Box<dyn Observer>> =
-        vec![Box::new(JsonLines::new()), Box::new(Samples)];
+        vec![Box::new(JsonLines::new()), Box::new(TensorBoard::new()), Box::new(Samples)];
     observers.extend(surroundings.observers);
-    let summary =
-        galatea_train::train(&mut *session, &feed, config, run, &mut observers, &surroundings.stop)?;
+    let summary = galatea_train::train(&mut *session, &feed, config, run, &mut observers, &surroundings.stop)?;
     let report = match summary.end {
         End::Finished if eval.samples > 0 => Some(judge(&*session, &*data, &split, eval)?),
         _ => None,

@@ -14,7 +14,7 @@ use galatea_data::{DataSpec, HostBatch, HostTensor, choice, settings};
 use galatea_kernels::Activation;
 use galatea_kernels::burn::{batch_norm, from_vec, scale_shift, to_vec};
 
-use crate::nn::adversarial::{Adversarial, Critic, Game, Labels};
+use crate::nn::adversarial::{Adversarial, Critic, Game, Labels, Schedule};
 use crate::nn::layers::{Conv, ConvUp, Linear, gain, kept, through, trained};
 use crate::nn::noise::{self, WeightDraw};
 use crate::nn::optimizer::Optimized;
@@ -46,8 +46,9 @@ settings! {
     include {
         /// Settings of adversarial training.
         adversarial: Adversarial = Adversarial {
-            learning_rate_g: 5e-4,
-            learning_rate_d: 5e-4,
+            learning_rate_g: 2e-3,
+            learning_rate_d: 2e-3,
+            schedule: Schedule::Linear,
             beta_1: 0.0,
             beta_2: 0.99,
             r1: 1.0,
