@@ -250,7 +250,9 @@ pub(crate) enum DataCommand {
     /// List the data that are built in or can be downloaded, and the formats that can be read
     List,
     /// Show what the program will see
-    #[command(after_help = "Examples:\n  galatea data show digits -o grid.png\n  galatea data show my-pictures --set data.size=32 -o grid.png")]
+    #[command(
+        after_help = "Examples:\n  galatea data show digits -o grid.png\n  galatea data show my-pictures --set data.size=32 -o grid.png"
+    )]
     Show {
         /// Embedded name, file or folder
         #[arg(value_name = "SRC", value_hint = ValueHint::AnyPath)]

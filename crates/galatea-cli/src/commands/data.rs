@@ -44,7 +44,8 @@ pub(crate) fn show(
         counts[label as usize] += 1;
     }
     if common.json {
-        let classes: Vec<_> = data.spec().classes().iter().zip(&counts).map(|(name, count)| json!([name, count])).collect();
+        let classes: Vec<_> =
+            data.spec().classes().iter().zip(&counts).map(|(name, count)| json!([name, count])).collect();
         let line = json!({
             "name": data.name(), "examples": data.len(), "shape": data.spec().shape(), "classes": classes,
             "fingerprint": data.fingerprint(), "warnings": data.warnings(),

@@ -15,7 +15,10 @@ pub(crate) fn run(args: ExportArgs, common: &Common) -> Result<ExitCode> {
         print_line(&serde_json::json!({ "path": args.output, "step": generator.step() }).to_string())?;
     } else {
         let path = args.output.display();
-        progress::note(common, &format!("`{path}` holds the model of step {}; try `galatea sample {path} -o grid.png`", generator.step()));
+        progress::note(
+            common,
+            &format!("`{path}` holds the model of step {}; try `galatea sample {path} -o grid.png`", generator.step()),
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

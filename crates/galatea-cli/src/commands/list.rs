@@ -86,8 +86,15 @@ fn one_model(name: &str, common: &Common) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let mut text = format!("{}: {}\n\nPaper:   {}\nDiffers: {}\nTakes:   {}\nSteps:   {}\n", info.name, info.summary,
-        info.paper, info.differs, info.modalities.join(", "), family.steps());
+    let mut text = format!(
+        "{}: {}\n\nPaper:   {}\nDiffers: {}\nTakes:   {}\nSteps:   {}\n",
+        info.name,
+        info.summary,
+        info.paper,
+        info.differs,
+        info.modalities.join(", "),
+        family.steps()
+    );
     if !family.presets().is_empty() {
         text.push_str("\nPresets (`--set preset=NAME`):\n");
         let rows: Vec<_> = family

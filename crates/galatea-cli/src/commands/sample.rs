@@ -33,7 +33,10 @@ pub(crate) fn interpolate(args: InterpolateArgs, common: &Common) -> Result<Exit
     if request.class.is_none() && !generator.classes().is_empty() {
         // A walk through changing classes would jump.
         request.class = Some(0);
-        progress::note(common, &format!("walking in class `{}`; choose another with `--class`", generator.classes()[0]));
+        progress::note(
+            common,
+            &format!("walking in class `{}`; choose another with `--class`", generator.classes()[0]),
+        );
     }
     let frames = generator.interpolate(&request, args.frames.into())?;
     let columns = drawing.columns.or(Some(args.frames.into()));

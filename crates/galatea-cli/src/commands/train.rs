@@ -59,7 +59,13 @@ fn told(trained: Trained, common: &Common) -> Result<ExitCode> {
     let Trained { run, summary, report, .. } = &trained;
     let reference = run.path().display();
     if let End::Interrupted = summary.end {
-        progress::note(common, &format!("stopped at step {} of {}; go on with `galatea train --resume {reference}`", summary.step, summary.steps));
+        progress::note(
+            common,
+            &format!(
+                "stopped at step {} of {}; go on with `galatea train --resume {reference}`",
+                summary.step, summary.steps
+            ),
+        );
         return Ok(ExitCode::from(exit::INTERRUPTED));
     }
     if common.json {

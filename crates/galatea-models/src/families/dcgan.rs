@@ -3,16 +3,18 @@
 //! Paper: Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
 //! Networks", arXiv:1511.06434, section 3.
 //! Differs: no batch normalisation in the discriminator, whose slope R1 bounds instead (Mescheder et al. 2018); He's
-//! initial weights; the generator's average is what samples are drawn with; classes, where there are any, are given to
-//! the generator beside z and to the discriminator by projection (Miyato and Koyama 2018, arXiv:1802.05637).
+//! initial weights; small batches at a high learning rate that falls to zero; the generator's average is what samples are
+//! drawn with; classes, where there are any, are given to the generator beside z and in its normalisation, and to the
+//! discriminator by projection (Miyato and Koyama 2018, arXiv:1802.05637).
 
 use std::sync::OnceLock;
 
 use burn::module::{Module, Param};
 use burn::prelude::*;
+use burn::tensor::activation::relu;
 use galatea_data::{DataSpec, HostBatch, HostTensor, choice, settings};
 use galatea_kernels::Activation;
-use galatea_kernels::burn::{batch_norm, from_vec, scale_shift, to_vec};
+use galatea_kernels::burn::{batch_norm, from_vec, linear, scale_shift, to_vec};
 
 use crate::nn::adversarial::{Adversarial, Critic, Game, Labels, Schedule};
 use crate::nn::layers::{Conv, ConvUp, Linear, gain, kept, through, trained};
@@ -24,7 +26,7 @@ use crate::{Ability, Demand, Error, Info, Latent, Model, Part, Purpose, Result, 
 choice! {
     /// Normalisation between the generator's layers.
     pub enum Norm {
-        /// By the statistics of the batch (Ioffe and Szegedy 2015, arXiv:1502.03167).
+        /// By the statistics of the batch, scaled and shifted by class (Ioffe and Szegedy 2015, arXiv:1502.03167).
         Batch = "batch",
         /// None.
         None = "none",
@@ -46,12 +48,15 @@ settings! {
     include {
         /// Settings of adversarial training.
         adversarial: Adversarial = Adversarial {
+            batch: 16,
+            latent: 32,
             learning_rate_g: 2e-3,
             learning_rate_d: 2e-3,
             schedule: Schedule::Linear,
             beta_1: 0.0,
             beta_2: 0.99,
             r1: 1.0,
+            ema: 0.99,
             ..Adversarial::default()
         };
     }
@@ -300,7 +305,7 @@ impl Generator {
             .map(|i| ConvUp::new([pictures[i].0, pictures[i + 1].0], if i + 1 == last { 1.0 } else { gain(0.0) }, draw))
             .collect();
         let norms = match config.norm_g {
-            Norm::Batch => pictures[..last].iter().map(|&(channels, _)| BatchNorm::new(channels, draw)).collect(),
+            Norm::Batch => pictures[..last].iter().map(|&(channels, _)| BatchNorm::new(channels, classes, draw)).collect(),
             Norm::None => Vec::new(),
         };
         Self { start, norms, ups, pictures }
@@ -323,8 +328,8 @@ impl Generator {
 
     fn run(mut self, z: Tensor<2>, labels: Labels, statistics: Statistics) -> (Tensor<4>, Self) {
         let n = z.dims()[0];
-        let z = match labels {
-            Some(labels) => Tensor::cat(vec![z, labels], 1),
+        let z = match &labels {
+            Some(labels) => Tensor::cat(vec![z, labels.clone()], 1),
             None => z,
         };
         let (channels, [height, width]) = self.pictures[0];
@@ -333,7 +338,7 @@ impl Generator {
         let mut x = self.start.forward(z, before).reshape([n, channels, height, width]);
         for (i, up) in self.ups.iter().enumerate() {
             if let Some(norm) = self.norms.get_mut(i) {
-                x = norm.forward(x, &statistics);
+                x = norm.forward(x, &labels, &statistics);
             }
             let last = i + 1 == self.ups.len();
             x = up.forward(x, if last { Activation::Tanh } else { before });
@@ -350,11 +355,14 @@ impl Generator {
     }
 }
 
-/// Batch normalisation followed by ReLU.
+/// Batch normalisation followed by ReLU; with classes, each has its own scale and shift (Dumoulin et al. 2017,
+/// arXiv:1610.07629).
 #[derive(Module, Debug)]
 struct BatchNorm {
-    gamma: Param<Tensor<1>>,
-    beta: Param<Tensor<1>>,
+    /// `[rows, channels]`: a row per class, or a single one.
+    gamma: Param<Tensor<2>>,
+    /// `[rows, channels]`.
+    beta: Param<Tensor<2>>,
     mean: Param<Tensor<1>>,
     variance: Param<Tensor<1>>,
 }
@@ -362,29 +370,44 @@ struct BatchNorm {
 impl BatchNorm {
     const EPSILON: f64 = 1e-5;
 
-    fn new(channels: usize, draw: &WeightDraw) -> Self {
+    fn new(channels: usize, classes: usize, draw: &WeightDraw) -> Self {
         let device = draw.device();
+        let rows = classes.max(1);
         Self {
-            gamma: trained(Tensor::ones([channels], device)),
-            beta: trained(Tensor::zeros([channels], device)),
+            gamma: trained(Tensor::ones([rows, channels], device)),
+            beta: trained(Tensor::zeros([rows, channels], device)),
             mean: kept(Tensor::zeros([channels], device)),
             variance: kept(Tensor::ones([channels], device)),
         }
     }
 
-    fn forward(&mut self, x: Tensor<4>, statistics: &Statistics) -> Tensor<4> {
+    fn forward(&mut self, x: Tensor<4>, labels: &Labels, statistics: &Statistics) -> Tensor<4> {
+        let channels = x.dims()[1];
         let (gamma, beta) = (self.gamma.val(), self.beta.val());
-        if let Statistics::Fixed = statistics {
-            let scale = gamma / self.variance.val().add_scalar(Self::EPSILON).sqrt();
-            let shift = beta - self.mean.val() * scale.clone();
-            return scale_shift(x, scale, shift, Activation::Relu);
-        }
-        let (y, mean, variance) = batch_norm(x, gamma, beta, Self::EPSILON as f32, Activation::Relu);
-        if let Statistics::Settle = statistics {
-            self.mean = kept(mean);
-            self.variance = kept(variance);
-        }
-        y
+        let plain = labels.is_none();
+        let activation = if plain { Activation::Relu } else { Activation::Identity };
+        let (scale, shift): (Tensor<1>, Tensor<1>) = match plain {
+            true => (gamma.clone().flatten(0, 1), beta.clone().flatten(0, 1)),
+            false => (Tensor::ones([channels], &x.device()), Tensor::zeros([channels], &x.device())),
+        };
+        let y = if let Statistics::Fixed = statistics {
+            let scale = scale / self.variance.val().add_scalar(Self::EPSILON).sqrt();
+            let shift = shift - self.mean.val() * scale.clone();
+            scale_shift(x, scale, shift, activation)
+        } else {
+            let (y, mean, variance) = batch_norm(x, scale, shift, Self::EPSILON as f32, activation);
+            if let Statistics::Settle = statistics {
+                self.mean = kept(mean);
+                self.variance = kept(variance);
+            }
+            y
+        };
+        let Some(labels) = labels else { return y };
+        let n = y.dims()[0];
+        let of_class = |rows: Tensor<2>| {
+            linear(labels.clone(), rows, None, Activation::Identity).reshape([n, channels, 1, 1]) // [n, channels, 1, 1]
+        };
+        relu(y * of_class(gamma) + of_class(beta))
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod json_lines;
 mod samples;
+mod tensorboard;
 
 pub use json_lines::{JsonLines, append_readings};
 pub use samples::Samples;
+pub use tensorboard::TensorBoard;

@@ -6,4 +6,5 @@ mod kill;
 mod loops;
 mod resume;
 mod saved;
+mod tensorboard;
 mod toy;

@@ -248,8 +248,12 @@ pub(crate) fn train_session(
     witness: &Witness,
     stop: &AtomicBool,
 ) -> galatea_train::Result<Summary> {
-    let mut all: Vec<Box<dyn Observer>> =
-        vec![Box::new(observers::JsonLines::new()), Box::new(observers::Samples), Box::new(witness.clone())];
+    let mut all: Vec<Box<dyn Observer>> = vec![
+        Box::new(observers::JsonLines::new()),
+        Box::new(observers::TensorBoard::new()),
+        Box::new(observers::Samples),
+        Box::new(witness.clone()),
+    ];
     galatea_train::train(session, &feed(), config, run, &mut all, stop)
 }
 
