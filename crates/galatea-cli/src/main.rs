@@ -26,7 +26,7 @@ mod exit {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(threads) = cli.common.threads {
-        galatea::pool::set_threads(threads.into());
+        galatea::set_threads(threads.into());
     }
     let common = &cli.common;
     let result = match cli.command {

@@ -1,4 +1,5 @@
 //! The program as its users meet it, in an empty folder.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -31,7 +31,7 @@ pub fn distance(a: &HostTensor, b: &HostTensor) -> Result<f64> {
     let points = n.min(m);
     let squares = for_rows(DIRECTIONS, |i| {
         let mut direction = vec![0.0f32; d];
-        random::fill_normal(0x5_11ce_d, i as u64, &mut direction);
+        random::fill_normal(0x0051_1ced, i as u64, &mut direction);
         let length = direction.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
         let (a, b) = (projected(a, &direction, length), projected(b, &direction, length));
         let apart = |at: usize| quantile(&a, at, points) - quantile(&b, at, points);

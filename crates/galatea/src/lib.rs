@@ -34,7 +34,7 @@ pub use galatea_data::Error as DataError;
 pub use galatea_data::{
     DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, fetch, formats, open, settings, write,
 };
-pub use galatea_kernels::pool;
+pub use galatea_kernels::set_threads;
 pub use galatea_metrics::Report;
 pub use galatea_models::{Family, Info, Latent, SampleRequest, Session, StepReport, registry};
 pub use galatea_train::{

@@ -78,8 +78,6 @@ impl<M: Module> Optimized<M> {
             beta_1: beta_1 as f32,
             beta_2: beta_2 as f32,
             epsilon: epsilon as f32,
-            weight_decay: 0.0,
-            decoupled: false,
             step: self.steps,
         };
         if let Some(module) = self.module.take() {
