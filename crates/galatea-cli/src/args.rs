@@ -9,14 +9,14 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 #[command(
     name = "galatea",
     version,
-    about,
+    about = "Train, judge and use generative models on your own pictures",
     propagate_version = true,
     after_help = "\
 Examples:
   galatea train                                   learn handwritten digits, which are built in
   galatea train --data my-pictures                learn your own pictures (sub-folders are classes)
   galatea sample last -n 100 -o grid.png          draw more from the newest run
-  galatea eval last                               judge it, with the floor and the ceiling of each number
+  galatea eval last                               judge it, beside real data and noise
 
 A run is named by its path, its number, its name or `last`."
 )]

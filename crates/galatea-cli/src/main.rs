@@ -59,8 +59,12 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(closed) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("{} {error:#}", progress::red("error:"));
     let ours = error.chain().find_map(|cause| cause.downcast_ref::<galatea::Error>());
+    match ours {
+        // Our messages name their causes themselves.
+        Some(ours) => eprintln!("{} {ours}", progress::red("error:")),
+        None => eprintln!("{} {error:#}", progress::red("error:")),
+    }
     if let Some(hint) = ours.and_then(galatea::Error::hint) {
         eprintln!(" {} {hint}", progress::cyan("hint:"));
     }

@@ -94,7 +94,7 @@ pub fn overlay_onto<S: Settings>(section: &str, table: &toml::Table, settings: &
             merged.insert(key.clone(), as_text);
             if value.is_str() || merged.clone().try_into::<S>().is_err() {
                 let was = kept.map(|old| format!(", such as {}", display(&old))).unwrap_or_default();
-                let allowed = if known.allowed.is_empty() { was } else { format!(" in {}", known.allowed) };
+                let allowed = if known.allowed.is_empty() { was } else { format!(" in {}", known.allowed.replace('_', "")) };
                 let reason = first.message().lines().next().unwrap_or_default().to_owned();
                 return Err(SettingError::new(
                     format!("`{}` cannot be {}: {reason}", full(key), display(value)),
@@ -127,8 +127,9 @@ pub fn to_table<S: Settings>(settings: &S) -> toml::Table {
 
 /// The error of a key that nobody knows, with the nearest of the known ones.
 pub fn unknown(full: &str, key: &str, known: &[&str]) -> SettingError {
+    let section = full.strip_suffix(key).unwrap_or_default();
     let hint = match nearest(key, known) {
-        Some(name) => format!("did you mean `{name}`?"),
+        Some(name) => format!("did you mean `{section}{name}`?"),
         None => format!("known are {}", known.join(", ")),
     };
     SettingError::new(format!("there is no setting `{full}`"), hint)
@@ -357,7 +358,7 @@ mod tests {
             let error = lay(text).unwrap_err();
             format!("{} | {}", error.problem, error.hint.unwrap())
         };
-        assert_eq!(message("bach = 3"), "there is no setting `data.bach` | did you mean `batch`?");
+        assert_eq!(message("bach = 3"), "there is no setting `data.bach` | did you mean `data.batch`?");
         assert_eq!(message("batch = 0"), "`data.batch` is 0, out of range | `data.batch` takes a value in 1..=65536");
         assert!(message("rate = nan").contains("out of range"));
         assert!(message("share = 2").contains("`data.share` takes a value in 0.0..=1.0"));

@@ -110,12 +110,14 @@ impl Classifier {
         let n = pictures.rows();
         let (mut features, mut probabilities) = (Vec::new(), Vec::new());
         for start in (0..n).step_by(BATCH) {
-            let some = pictures.slice_rows(start..(start + BATCH).min(n));
+            let rows = (n - start).min(BATCH);
             let [channels, height, width] = self.shape;
-            let x = from_vec(some.values, [some.shape[0], channels, height, width], &device);
-            let inner = network.features(x);
-            features.extend(to_vec(inner.clone()));
-            for row in to_vec(network.logits(inner)).chunks_exact(self.classes) {
+            // Filled up, so that what is read from a picture does not depend on how many there are.
+            let mut some = pictures.slice_rows(start..start + rows).values;
+            some.resize(BATCH * channels * height * width, 0.0);
+            let inner = network.features(from_vec(some, [BATCH, channels, height, width], &device));
+            features.extend_from_slice(&to_vec(inner.clone())[..rows * FEATURES]);
+            for row in to_vec(network.logits(inner)).chunks_exact(self.classes).take(rows) {
                 let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 let weights: Vec<f32> = row.iter().map(|logit| (logit - largest).exp()).collect();
                 let sum: f32 = weights.iter().sum();

@@ -232,17 +232,10 @@ impl Latent for Dcgan {
     }
 
     fn decode(&self, latents: &HostTensor, labels: Option<&[u32]>) -> Result<HostTensor> {
-        self.game.check_latents(latents)?;
         let sampler = self.sampler();
         let device = sampler.start.weight.val().device();
-        let mut values = Vec::with_capacity(latents.rows() * self.shape.iter().product::<usize>());
-        for start in (0..latents.rows()).step_by(128) {
-            let rows = start..(start + 128).min(latents.rows());
-            let n = rows.len();
-            let labels = self.game.labels(labels.map(|labels| &labels[rows.clone()]), n, &device)?;
-            let z = from_vec(latents.slice_rows(rows).values, [n, latents.row_len()], &device);
-            values.extend(to_vec(sampler.forward_fixed(z, labels)));
-        }
+        let draw = |z, labels| to_vec(sampler.forward_fixed(z, labels));
+        let values = self.game.draw_in_batches(latents, labels, &device, draw)?;
         let [channels, height, width] = self.shape;
         Ok(HostTensor::new([latents.rows(), channels, height, width], values))
     }

@@ -16,9 +16,9 @@ use burn::module::Module;
 use burn::prelude::*;
 use galatea_data::{DataSpec, HostBatch, HostTensor, settings};
 use galatea_kernels::Activation;
-use galatea_kernels::burn::{from_vec, to_vec};
+use galatea_kernels::burn::to_vec;
 
-use crate::nn::adversarial::{Adversarial, Critic, Game, Labels};
+use crate::nn::adversarial::{Adversarial, Critic, Game, Labels, Schedule};
 use crate::nn::layers::{Linear, gain, through};
 use crate::nn::noise::WeightDraw;
 use crate::nn::optimizer::Optimized;
@@ -40,7 +40,11 @@ settings! {
     include {
         /// Settings of adversarial training.
         adversarial: Adversarial = Adversarial {
+            batch: 32,
             latent: 100,
+            learning_rate_g: 1e-3,
+            learning_rate_d: 1e-3,
+            schedule: Schedule::Linear,
             r1: 1.0,
             beta_1: 0.0,
             beta_2: 0.99,
@@ -95,7 +99,7 @@ impl Model for Gan {
         "#,
     }];
 
-    const STEPS: u64 = 10_000;
+    const STEPS: u64 = 8_000;
 
     type Config = Config;
 
@@ -234,17 +238,10 @@ impl Latent for Gan {
     }
 
     fn decode(&self, latents: &HostTensor, labels: Option<&[u32]>) -> Result<HostTensor> {
-        self.game.check_latents(latents)?;
         let sampler = self.sampler.get_or_init(|| self.average.clone().unwrap_or_else(|| self.generator.valid()));
         let device = sampler.layers[0].weight.val().device();
-        let mut values = Vec::with_capacity(latents.rows() * self.shape.iter().product::<usize>());
-        for start in (0..latents.rows()).step_by(512) {
-            let rows = start..(start + 512).min(latents.rows());
-            let n = rows.len();
-            let labels = self.game.labels(labels.map(|labels| &labels[rows.clone()]), n, &device)?;
-            let z = from_vec(latents.slice_rows(rows).values, [n, latents.row_len()], &device);
-            values.extend(to_vec(sampler.forward(z, labels)));
-        }
+        let draw = |z, labels| to_vec(sampler.forward(z, labels));
+        let values = self.game.draw_in_batches(latents, labels, &device, draw)?;
         let mut shape = vec![latents.rows()];
         shape.extend(&self.shape);
         Ok(HostTensor::new(shape, values))

@@ -148,6 +148,9 @@ impl Adversarial {
     }
 }
 
+/// Samples that are drawn together.
+const SAMPLE_BATCH: usize = 64;
+
 /// Classes of a batch as rows with a single 1, `[n, classes]`; `None` for an unconditional model.
 pub type Labels = Option<Tensor<2>>;
 
@@ -321,11 +324,7 @@ impl Game {
         Some(sum.mul_scalar(penalty_every as f64))
     }
 
-    /// Checks what a caller gives to decode: `[n, latent]`.
-    ///
-    /// # Errors
-    /// If the shape is another one.
-    pub fn check_latents(&self, latents: &HostTensor) -> Result<()> {
+    fn check_latents(&self, latents: &HostTensor) -> Result<()> {
         if latents.shape.len() == 2 && latents.shape[1] == self.settings.latent {
             return Ok(());
         }
@@ -333,6 +332,42 @@ impl Game {
             format!("latent vectors are {:?}", latents.shape),
             format!("this model takes [n, {}]", self.settings.latent),
         ))
+    }
+
+    /// Samples from latent vectors `[n, latent]` and their classes; `draw` gives a batch of them, row by row.
+    ///
+    /// Every batch is filled up to the same size: matrix products sum in another order for other sizes, and a sample must
+    /// not depend on the batch that it is drawn in.
+    ///
+    /// # Errors
+    /// If latent vectors have another length, or classes are missing or unknown.
+    pub fn draw_in_batches(
+        &self,
+        latents: &HostTensor,
+        labels: Option<&[u32]>,
+        device: &Device,
+        draw: impl Fn(Tensor<2>, Labels) -> Vec<f32>,
+    ) -> Result<Vec<f32>> {
+        self.check_latents(latents)?;
+        let (n, width) = (latents.rows(), self.settings.latent);
+        if labels.is_some_and(|labels| labels.len() != n) {
+            return Err(Error::usage(format!("there is not one class for each of {n} samples"), "give as many"));
+        }
+        let mut values = Vec::new();
+        for start in (0..n).step_by(SAMPLE_BATCH) {
+            let rows = start..(start + SAMPLE_BATCH).min(n);
+            let mut z = latents.values[rows.start * width..rows.end * width].to_vec();
+            z.resize(SAMPLE_BATCH * width, 0.0);
+            let labels = labels.map(|labels| {
+                let mut labels = labels[rows.clone()].to_vec();
+                labels.resize(SAMPLE_BATCH, 0);
+                labels
+            });
+            let labels = self.labels(labels.as_deref(), SAMPLE_BATCH, device)?;
+            let batch = draw(from_vec(z, [SAMPLE_BATCH, width], device), labels);
+            values.extend_from_slice(&batch[..batch.len() / SAMPLE_BATCH * rows.len()]);
+        }
+        Ok(values)
     }
 
     /// Latent vectors of the samples that `request` names.

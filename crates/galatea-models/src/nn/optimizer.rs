@@ -103,6 +103,7 @@ impl<M: Module> Optimized<M> {
                 tensors.push((format!("{which}.{i}"), HostTensor::new([values.len()], values)));
             }
         }
+        tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
         Part { name: name.to_owned(), tensors }
     }
 

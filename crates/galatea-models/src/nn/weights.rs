@@ -13,6 +13,7 @@ use crate::{Error, Part, Result};
 pub fn to_part<M: Module>(name: &str, module: &M) -> Part {
     let mut reader = Reader::default();
     module.visit(&mut reader);
+    reader.tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
     Part { name: name.to_owned(), tensors: reader.tensors }
 }
 
