@@ -7,7 +7,8 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// A model so small that a step takes a millisecond, on so few digits that judging is quick.
-const TINY: &[&str] = &["--set", "width=4", "latent=8", "batch=8", "data.limit=300", "eval.samples=20", "train.checkpoint_every=5"];
+const TINY: &[&str] =
+    &["--set", "width=4", "latent=8", "batch=8", "data.limit=300", "eval.samples=20", "train.checkpoint_every=5"];
 
 struct Folder(TempDir);
 
@@ -22,7 +23,11 @@ impl Folder {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_galatea"));
-        command.current_dir(self.0.path()).args(arguments).env_remove("GALATEA_THREADS").env("GALATEA_DATA_HOME", self.path("home"));
+        command
+            .current_dir(self.0.path())
+            .args(arguments)
+            .env_remove("GALATEA_THREADS")
+            .env("GALATEA_DATA_HOME", self.path("home"));
         command
     }
 
@@ -43,7 +48,8 @@ impl Folder {
         assert!(!output.status.success(), "{arguments:?} was taken");
         assert!(!said.contains("panicked"), "{said}");
         let folder = self.0.path().canonicalize().unwrap();
-        let said = said.replace(&*folder.to_string_lossy(), "[folder]").replace(&*self.0.path().to_string_lossy(), "[folder]");
+        let said =
+            said.replace(&*folder.to_string_lossy(), "[folder]").replace(&*self.0.path().to_string_lossy(), "[folder]");
         format!("exit code {}\n{said}", output.status.code().unwrap())
     }
 
@@ -58,7 +64,8 @@ fn text(bytes: &[u8]) -> String {
 
 /// The weights of a run's newest checkpoint.
 fn weights(run: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut checkpoints: Vec<_> = std::fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut checkpoints: Vec<_> =
+        std::fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).collect();
     checkpoints.sort();
     let mut files: Vec<_> = std::fs::read_dir(checkpoints.pop().unwrap())
         .unwrap()
@@ -90,9 +97,11 @@ fn a_run_has_everything_and_can_be_sampled_judged_and_exported() {
     for file in ["config.toml", "log.jsonl", "samples/step-000010.png", "checkpoints/step-000010/state.json"] {
         assert!(run.join(file).is_file(), "{file} is missing");
     }
-    assert!(std::fs::read_dir(&run).unwrap().any(|entry| {
-        entry.unwrap().file_name().to_string_lossy().starts_with("events.out.tfevents.")
-    }));
+    assert!(
+        std::fs::read_dir(&run)
+            .unwrap()
+            .any(|entry| { entry.unwrap().file_name().to_string_lossy().starts_with("events.out.tfevents.") })
+    );
 
     folder.good(&["sample", "last", "-n", "6", "-o", "grid.png"]);
     folder.good(&["sample", "1", "-n", "6", "-o", "some.npy"]);
@@ -236,7 +245,9 @@ fn json_is_json() {
     let last = lines.last().unwrap();
     assert_eq!(last["event"], "finished");
     assert!(last["report"]["rows"][0]["value"].is_number());
-    for arguments in [&["models", "--json"][..], &["models", "gan", "--json"], &["runs", "--json"], &["data", "list", "--json"]] {
+    for arguments in
+        [&["models", "--json"][..], &["models", "gan", "--json"], &["runs", "--json"], &["data", "list", "--json"]]
+    {
         for line in folder.good(arguments).lines() {
             serde_json::from_str::<serde_json::Value>(line).unwrap();
         }

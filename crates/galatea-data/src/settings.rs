@@ -94,7 +94,8 @@ pub fn overlay_onto<S: Settings>(section: &str, table: &toml::Table, settings: &
             merged.insert(key.clone(), as_text);
             if value.is_str() || merged.clone().try_into::<S>().is_err() {
                 let was = kept.map(|old| format!(", such as {}", display(&old))).unwrap_or_default();
-                let allowed = if known.allowed.is_empty() { was } else { format!(" in {}", known.allowed.replace('_', "")) };
+                let allowed =
+                    if known.allowed.is_empty() { was } else { format!(" in {}", known.allowed.replace('_', "")) };
                 let reason = first.message().lines().next().unwrap_or_default().to_owned();
                 return Err(SettingError::new(
                     format!("`{}` cannot be {}: {reason}", full(key), display(value)),

@@ -298,7 +298,9 @@ impl Generator {
             .map(|i| ConvUp::new([pictures[i].0, pictures[i + 1].0], if i + 1 == last { 1.0 } else { gain(0.0) }, draw))
             .collect();
         let norms = match config.norm_g {
-            Norm::Batch => pictures[..last].iter().map(|&(channels, _)| BatchNorm::new(channels, classes, draw)).collect(),
+            Norm::Batch => {
+                pictures[..last].iter().map(|&(channels, _)| BatchNorm::new(channels, classes, draw)).collect()
+            }
             Norm::None => Vec::new(),
         };
         Self { start, norms, ups, pictures }
