@@ -103,11 +103,11 @@ pub(crate) struct TrainArgs {
     pub(crate) name: Option<String>,
 
     /// Training steps
-    #[arg(long, value_name = "N", conflicts_with = "minutes")]
+    #[arg(long, value_name = "N", conflicts_with = "minutes", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) steps: Option<u64>,
 
     /// Train for about so many minutes: some steps are timed, and the number of steps is set to what fits
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "M", allow_negative_numbers = true)]
     pub(crate) minutes: Option<f64>,
 
     /// Start from this configuration, such as another run's `config.toml`
@@ -152,7 +152,7 @@ pub(crate) struct Drawing {
     pub(crate) truncation: f32,
 
     /// Where to write: `x.png` a grid, `x.npy` an array, `x.gif` an animation, a folder one PNG each, `-` a grid to stdout
-    #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    #[arg(long, short, value_name = "PATH", default_value = "samples.png", value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
 
     /// Pictures in a row of a grid [default: as near to a square as may be]

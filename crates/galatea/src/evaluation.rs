@@ -54,15 +54,20 @@ pub fn evaluate(generator: &Generator, model: &Path, root: &Path, request: &Requ
     judge(generator.session(), &*data, &split, &eval)
 }
 
+/// Whether `split` holds back enough to judge by.
+pub(crate) fn can_judge(split: &Split) -> bool {
+    split.held_back.len() >= 2
+}
+
 /// Judges a session by what `split` holds back.
 ///
 /// # Errors
 /// If nothing is held back, or the data cannot be read.
 pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, eval: &EvalOptions) -> Result<Report> {
-    if split.held_back.len() < 2 {
+    if !can_judge(split) {
         return Err(Error::usage(
-            "no real examples are held back to judge by",
-            "set `data.holdout=0.1`, or name other data with `galatea eval RUN --data SRC`",
+            "too few real examples are held back to judge by",
+            "train with a larger `data.holdout`, such as 0.2, or name other data with `galatea eval RUN --data SRC`",
         ));
     }
     let count = eval.samples.min(split.held_back.len());

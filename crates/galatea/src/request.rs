@@ -9,7 +9,7 @@ use galatea_models::{Family, registry};
 use galatea_train::{DataConfig, Plan, RunConfig};
 use toml::{Table, Value};
 
-use crate::evaluation::EvalOptions;
+use crate::evaluation::{EvalOptions, can_judge};
 use crate::{Error, Result};
 
 /// The family for pictures when none is named.
@@ -56,6 +56,20 @@ pub struct Resolved {
     pub data_settings: DataSettings,
     /// Options of judging, as in `config.eval`.
     pub eval: EvalOptions,
+}
+
+impl Resolved {
+    /// What is odd and yet can be trained on.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.data.warnings();
+        if self.eval.samples > 0 && !can_judge(&galatea_data::split(&*self.data, self.data_settings.read.holdout)) {
+            warnings.push(
+                "too few examples to hold some back: the model will not be judged; `data.holdout=0.2` holds back more"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
 }
 
 impl std::fmt::Debug for Resolved {
@@ -190,7 +204,11 @@ impl Layers {
         let problem = |what: String| galatea_data::Error::invalid(path, what);
         let text = std::fs::read_to_string(path).map_err(|error| galatea_data::Error::io("read", path, error))?;
         let table: Table =
-            text.parse().map_err(|error: toml::de::Error| problem(format!("this is no TOML: {}", error.message())))?;
+            text.parse().map_err(|error: toml::de::Error| {
+                let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+                problem(format!("line {line} is no TOML: {}", error.message()))
+                    .with_hint("compare it with the `config.toml` of a run")
+            })?;
         let mut layers = Self::default();
         for (key, value) in table {
             match (key.as_str(), value) {

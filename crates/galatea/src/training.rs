@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::prelude::Device;
-use galatea_data::{Dataset, HostBatch, Split};
+use galatea_data::{Dataset, HostBatch};
 use galatea_metrics::Report;
 use galatea_models::{Session, registry};
 use galatea_train::observers::{JsonLines, Samples, TensorBoard};
@@ -50,7 +50,7 @@ pub struct Trained {
     pub run: Run,
     /// How it went.
     pub summary: Summary,
-    /// The score, unless training was stopped or judging is off.
+    /// The score, unless training was stopped, judging is off, or hardly any examples are held back.
     pub report: Option<Report>,
     /// The model, ready to be sampled.
     pub generator: Generator,
@@ -113,14 +113,12 @@ fn go(
     observers.extend(surroundings.observers);
     let summary = galatea_train::train(&mut *session, &feed, config, run, &mut observers, &surroundings.stop)?;
     let report = match summary.end {
-        End::Finished if eval.samples > 0 => Some(judge(&*session, &*data, &split, eval)?),
+        End::Finished if eval.samples > 0 && evaluation::can_judge(&split) => {
+            Some(evaluation::judge(&*session, &*data, &split, eval)?)
+        }
         _ => None,
     };
     let run = Run::open(Path::new("."), &run.path().to_string_lossy())?;
     let generator = Generator::from_session(session, config.seed, summary.step);
     Ok(Trained { run, summary, report, generator })
-}
-
-fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, eval: &EvalOptions) -> Result<Report> {
-    evaluation::judge(session, data, split, eval)
 }

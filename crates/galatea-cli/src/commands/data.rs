@@ -48,7 +48,7 @@ pub(crate) fn show(
             data.spec().classes().iter().zip(&counts).map(|(name, count)| json!([name, count])).collect();
         let line = json!({
             "name": data.name(), "examples": data.len(), "shape": data.spec().shape(), "classes": classes,
-            "fingerprint": data.fingerprint(), "warnings": data.warnings(),
+            "fingerprint": data.fingerprint(), "notes": data.notes(), "warnings": data.warnings(),
         });
         print_line(&line.to_string())?;
     } else {
@@ -62,6 +62,7 @@ pub(crate) fn show(
             .collect();
         text.push_str(&columns(&rows));
         print(&text)?;
+        data.notes().iter().for_each(|note| progress::note(common, note));
         for warning in data.warnings() {
             progress::warn(&warning);
         }

@@ -33,11 +33,10 @@ pub(crate) fn run(args: TrainArgs, common: &Common) -> Result<ExitCode> {
         print(&resolved.config.to_text().map_err(Error::from)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    for warning in resolved.data.warnings() {
-        progress::warn(&warning);
-    }
     let data = &resolved.data;
     progress::note(common, &format!("{}: {} examples, {}", data.name(), data.len(), data.spec()));
+    data.notes().iter().for_each(|note| progress::note(common, note));
+    resolved.warnings().iter().for_each(|warning| progress::warn(warning));
     told(galatea::train_in(resolved, surroundings)?, common)
 }
 
