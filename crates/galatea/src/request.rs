@@ -146,6 +146,7 @@ impl Request {
             plan.steps = family.steps();
         }
         let model = family.resolve(&layers.model, data.spec())?;
+        eval.named_features(data.spec())?;
         let seed = self.seed.or(layers.seed).unwrap_or(0);
         if i64::try_from(seed).is_err() {
             return Err(Error::usage(format!("the seed {seed} is too large"), "seeds are below 2^63"));
@@ -174,6 +175,15 @@ impl Request {
 
     /// The data with their options, and the options of judging.
     pub(crate) fn data_and_eval(&self) -> Result<(Arc<dyn Dataset>, DataSettings, EvalOptions)> {
+        self.layers()?.open(self.data.clone())
+    }
+
+    /// The settings of the data alone.
+    pub(crate) fn data_settings(&self) -> Result<DataSettings> {
+        Ok(overlay("data", &self.layers()?.data)?)
+    }
+
+    fn layers(&self) -> Result<Layers> {
         let mut layers = match &self.config {
             Some(path) => Layers::read(path)?,
             None => Layers::default(),
@@ -182,7 +192,7 @@ impl Request {
         for setting in &self.settings {
             layers.set(setting, family, &mut None)?;
         }
-        layers.open(self.data.clone())
+        Ok(layers)
     }
 }
 
@@ -203,12 +213,11 @@ impl Layers {
     fn read(path: &Path) -> Result<Self> {
         let problem = |what: String| galatea_data::Error::invalid(path, what);
         let text = std::fs::read_to_string(path).map_err(|error| galatea_data::Error::io("read", path, error))?;
-        let table: Table =
-            text.parse().map_err(|error: toml::de::Error| {
-                let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-                problem(format!("line {line} is no TOML: {}", error.message()))
-                    .with_hint("compare it with the `config.toml` of a run")
-            })?;
+        let table: Table = text.parse().map_err(|error: toml::de::Error| {
+            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            problem(format!("line {line} is no TOML: {}", error.message()))
+                .with_hint("compare it with the `config.toml` of a run")
+        })?;
         let mut layers = Self::default();
         for (key, value) in table {
             match (key.as_str(), value) {
