@@ -233,7 +233,7 @@ pub(crate) struct EvalArgs {
     pub(crate) feature_arrays: Vec<PathBuf>,
 
     /// The arrays hold probabilities of classes, not features
-    #[arg(long, requires = "feature_arrays")]
+    #[arg(long, requires = "feature_arrays", conflicts_with_all = ["model", "samples"])]
     pub(crate) probabilities: bool,
 
     /// What the samples' model was trained on, to look for copies of it
@@ -262,16 +262,17 @@ Examples:
   galatea eval model.safetensors --against my-pictures
   galatea eval --samples made.npy --against digits         pictures from anywhere
   galatea eval --samples made/ --against real/ --features pixels -n 1000
-  galatea eval --feature-arrays made.npy real.npy --json   features from anywhere, to check these numbers
+  galatea eval --feature-arrays made.npy real.npy --json   features from anywhere
+                                                           (to check these numbers)
 
-Each value stands beside what it may vary by, its floor (real data against real data) and its ceiling
-(noise against real data). Its name ends in the number of samples and what was compared.
+Each value stands beside what it may vary by, its floor (real data against real data) and its
+ceiling (noise against real data). Its name ends in the number of samples and what was compared.
 
 "
     .to_owned();
     let rows: Vec<Vec<String>> = galatea::METRICS
         .iter()
-        .flat_map(|metric| metric.numbers())
+        .flat_map(|metric| metric.numbers)
         .map(|number| vec![format!("  {}", number.name), number.meaning.to_owned()])
         .collect();
     text.push_str("Metrics:\n");

@@ -14,24 +14,18 @@ use crate::products::map;
 const MOST: usize = 2_000;
 
 /// Diversity as a metric.
-pub struct Diversity;
+pub static METRIC: Metric = Metric {
+    numbers: &[Number {
+        name: "diversity",
+        better: Better::LikeReal,
+        meaning: "mean distance between two samples; falls when modes are lost",
+    }],
+    needs: Needs { space: Space::Features, train: false, least: 2 },
+    prepare,
+};
 
-impl Metric for Diversity {
-    fn numbers(&self) -> &'static [Number] {
-        &[Number {
-            name: "diversity",
-            better: Better::LikeReal,
-            meaning: "mean distance between two samples; falls when modes are lost",
-        }]
-    }
-
-    fn needs(&self) -> Needs {
-        Needs { space: Space::Features, train: false, least: 2 }
-    }
-
-    fn prepare<'a>(&self, sets: Sets<'a>) -> Result<Prepared<'a>> {
-        Ok(anew(sets, |samples, _| Ok(vec![diversity(samples)])))
-    }
+fn prepare(sets: Sets<'_>) -> Result<Prepared<'_>> {
+    Ok(anew(sets, |samples, _| Ok(vec![diversity(samples)])))
 }
 
 /// The mean distance between two points; 0 for a single one.

@@ -229,7 +229,7 @@ impl Trial {
             class_names: Vec::new(),
         };
         for metric in METRICS {
-            let needs = metric.needs();
+            let needs = metric.needs;
             let (Some(samples), Some(real)) = (self.samples.as_points(needs.space), self.real.as_points(needs.space))
             else {
                 continue;
@@ -238,7 +238,7 @@ impl Trial {
                 continue;
             }
             if n.min(m) < needs.least {
-                let names: Vec<&str> = metric.numbers().iter().map(|number| number.name).collect();
+                let names: Vec<&str> = metric.numbers.iter().map(|number| number.name).collect();
                 report.notes.push(format!(
                     "{}: left out, at least {} of each are needed",
                     names.join(", "),
@@ -246,7 +246,7 @@ impl Trial {
                 ));
                 continue;
             }
-            let rows = self.rows(*metric, samples, real)?;
+            let rows = self.rows(metric, samples, real)?;
             if rows.iter().any(|row| row.standard_error.is_some()) {
                 report.halves = HALVES;
             }
@@ -256,10 +256,10 @@ impl Trial {
     }
 
     /// The numbers of a metric.
-    fn rows(&self, metric: &dyn Metric, samples: &Points, real: &Points) -> Result<Vec<Row>> {
-        let needs = metric.needs();
+    fn rows(&self, metric: &Metric, samples: &Points, real: &Points) -> Result<Vec<Row>> {
+        let needs = metric.needs;
         let train = self.train.as_ref().filter(|_| needs.train);
-        let prepared = metric.prepare(Sets { samples, real, train })?;
+        let prepared = (metric.prepare)(Sets { samples, real, train })?;
         let values = prepared(Choice::default())?;
         let errors = standard_errors(&prepared, samples.rows(), real.rows(), needs.least)?;
         drop(prepared);
@@ -292,7 +292,7 @@ impl Trial {
                 features_hash: features.map(|features| features.hash.clone()),
             }
         };
-        Ok(metric.numbers().iter().enumerate().map(row).collect())
+        Ok(metric.numbers.iter().enumerate().map(row).collect())
     }
 }
 

@@ -21,24 +21,18 @@ use crate::products::times_transposed;
 use crate::{Error, Result};
 
 /// The Frechet distance as a metric.
-pub struct Frechet;
+pub static METRIC: Metric = Metric {
+    numbers: &[Number {
+        name: "frechet",
+        better: Better::Lower,
+        meaning: "Frechet distance (FID): are means and spreads of features alike?",
+    }],
+    needs: Needs { space: Space::Features, train: false, least: 2 },
+    prepare,
+};
 
-impl Metric for Frechet {
-    fn numbers(&self) -> &'static [Number] {
-        &[Number {
-            name: "frechet",
-            better: Better::Lower,
-            meaning: "Frechet distance (FID): are means and spreads of features alike?",
-        }]
-    }
-
-    fn needs(&self) -> Needs {
-        Needs { space: Space::Features, train: false, least: 2 }
-    }
-
-    fn prepare<'a>(&self, sets: Sets<'a>) -> Result<Prepared<'a>> {
-        Ok(anew(sets, |samples, real| Ok(vec![distance(&Moments::of(samples)?, &Moments::of(real)?)?])))
-    }
+fn prepare(sets: Sets<'_>) -> Result<Prepared<'_>> {
+    Ok(anew(sets, |samples, real| Ok(vec![distance(&Moments::of(samples)?, &Moments::of(real)?)?])))
 }
 
 /// Rows of a matrix that are covered by one piece of work, and columns of a piece of its square.
@@ -131,6 +125,9 @@ fn covariance(features: &Points, mean: &[f64]) -> Mat<f64> {
 /// `R`, `[rank, d]`, with `R^T R` the symmetric matrix without negative eigenvalues whose lower half is given.
 fn root(mut matrix: Mat<f64>) -> Result<Mat<f64>> {
     let d = matrix.nrows();
+    if (0..d).all(|i| matrix[(i, i)] <= 0.0) {
+        return Ok(Mat::zeros(0, d));
+    }
     let (mut forward, mut backward) = (vec![0usize; d], vec![0usize; d]);
     let scratch = cholesky_in_place_scratch::<usize, f64>(d, Par::Seq, Default::default());
     let stack = &mut MemBuffer::new(scratch);
@@ -143,6 +140,9 @@ fn root(mut matrix: Mat<f64>) -> Result<Mat<f64>> {
 }
 
 fn sum_of_singular_values(matrix: MatRef<'_, f64>) -> Result<f64> {
+    if matrix.nrows().min(matrix.ncols()) == 0 {
+        return Ok(0.0);
+    }
     // Those of small matrices are cheap to have to full precision; squares of values lose half of the digits of small ones,
     // which are then of no account in the sum.
     if matrix.nrows().min(matrix.ncols()) <= 512 {
@@ -185,6 +185,17 @@ mod tests {
     fn fewer_samples_than_features_are_no_trouble() {
         let (a, b) = (normal(20, 64, 1, 0.0, 1.0), normal(20, 64, 2, 0.0, 1.0));
         assert!(of(&a, &b).is_finite() && of(&a, &a) < 1e-9, "{}", of(&a, &a));
+    }
+
+    #[test]
+    fn a_set_without_any_spread_is_as_far_as_its_place_and_the_spread_of_the_other() {
+        let (point, other) = (Points::double(2, vec![3.0; 80]).unwrap(), normal(50, 2, 1, 0.0, 1.0));
+        let spread = Moments::of(&other).unwrap();
+        let apart: f64 = spread.mean.iter().map(|mean| (3.0 - mean).powi(2)).sum();
+        for (a, b) in [(&point, &other), (&other, &point)] {
+            assert!((of(a, b) - apart - spread.trace()).abs() < 1e-9);
+        }
+        assert_eq!(of(&point, &point), 0.0);
     }
 
     /// Features that are sums of others, constant ones, and more than fit into one tile.

@@ -10,42 +10,35 @@ use crate::metric::{Better, Metric, Needs, Number, Prepared, Sets, Space, pick};
 use crate::points::Points;
 
 /// The comparison of classes as a metric.
-pub struct Classes;
+pub static METRIC: Metric = Metric {
+    numbers: &[
+        Number {
+            name: "modes",
+            better: Better::Higher,
+            meaning: "classes that occur among the samples: modes that were not lost",
+        },
+        Number {
+            name: "class-kl",
+            better: Better::Lower,
+            meaning: "divergence of the samples' classes from those of real data, in nats",
+        },
+        Number {
+            name: "class-variation",
+            better: Better::Lower,
+            meaning: "total variation between the samples' classes and real ones, 0 to 1",
+        },
+    ],
+    needs: Needs { space: Space::Probabilities, train: false, least: 1 },
+    prepare,
+};
 
-impl Metric for Classes {
-    fn numbers(&self) -> &'static [Number] {
-        const NUMBERS: &[Number] = &[
-            Number {
-                name: "modes",
-                better: Better::Higher,
-                meaning: "classes that occur among the samples: modes that were not lost",
-            },
-            Number {
-                name: "class-kl",
-                better: Better::Lower,
-                meaning: "divergence of the samples' classes from those of real data, in nats",
-            },
-            Number {
-                name: "class-variation",
-                better: Better::Lower,
-                meaning: "total variation between the samples' classes and those of real data, 0 to 1",
-            },
-        ];
-        NUMBERS
-    }
-
-    fn needs(&self) -> Needs {
-        Needs { space: Space::Probabilities, train: false, least: 1 }
-    }
-
-    fn prepare<'a>(&self, sets: Sets<'a>) -> Result<Prepared<'a>> {
-        let (drawn, real, classes) = (labels(sets.samples), labels(sets.real), sets.real.width());
-        Ok(Box::new(move |choice| {
-            let shares = |labels: &[usize], chosen| shares(&pick(labels, chosen), classes);
-            let all = Histogram::of(shares(&drawn, choice.samples), &shares(&real, choice.real));
-            Ok(vec![all.modes as f64, all.divergence, all.total_variation])
-        }))
-    }
+fn prepare(sets: Sets<'_>) -> Result<Prepared<'_>> {
+    let (drawn, real, classes) = (labels(sets.samples), labels(sets.real), sets.real.width());
+    Ok(Box::new(move |choice| {
+        let shares = |labels: &[usize], chosen| shares(&pick(labels, chosen), classes);
+        let all = Histogram::of(shares(&drawn, choice.samples), &shares(&real, choice.real));
+        Ok(vec![all.modes as f64, all.divergence, all.total_variation])
+    }))
 }
 
 /// Shares of classes among samples.

@@ -6,7 +6,7 @@
 //! of the samples in a random order (seed 2020), or of all where there are fewer than 100.
 
 use crate::Result;
-use crate::metric::{Better, Metric, Needs, Number, Prepared, Sets, Space, anew};
+use crate::metric::{Better, Metric, Needs, Number, Prepared, Sets, Space, anew, mean_and_deviation};
 use crate::order::RandomState;
 use crate::points::Points;
 
@@ -16,27 +16,21 @@ const LEAST: usize = 100;
 const SEED: u32 = 2020;
 
 /// The Inception Score as a metric.
-pub struct InceptionScore;
+pub static METRIC: Metric = Metric {
+    numbers: &[Number {
+        name: "inception-score",
+        better: Better::Higher,
+        meaning: "Inception Score: are samples clear, and of many classes?",
+    }],
+    needs: Needs { space: Space::Probabilities, train: false, least: 2 },
+    prepare,
+};
 
-impl Metric for InceptionScore {
-    fn numbers(&self) -> &'static [Number] {
-        &[Number {
-            name: "inception-score",
-            better: Better::Higher,
-            meaning: "Inception Score: are samples clear, and of many classes?",
-        }]
-    }
-
-    fn needs(&self) -> Needs {
-        Needs { space: Space::Probabilities, train: false, least: 2 }
-    }
-
-    fn prepare<'a>(&self, sets: Sets<'a>) -> Result<Prepared<'a>> {
-        Ok(anew(sets, |samples, _| {
-            let parts = if samples.rows() < LEAST { 1 } else { PARTS };
-            Ok(vec![inception_score(samples, parts).0])
-        }))
-    }
+fn prepare(sets: Sets<'_>) -> Result<Prepared<'_>> {
+    Ok(anew(sets, |samples, _| {
+        let parts = if samples.rows() < LEAST { 1 } else { PARTS };
+        Ok(vec![inception_score(samples, parts).0])
+    }))
 }
 
 /// The score of class probabilities `[n, classes]`, and its standard deviation over the parts.
@@ -61,8 +55,7 @@ pub fn inception_score(probabilities: &Points, parts: usize) -> (f64, f64) {
             (own - mean.iter().map(|q| times_log(*q)).sum::<f64>()).exp()
         })
         .collect();
-    let mean = scores.iter().sum::<f64>() / parts as f64;
-    (mean, (scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / parts as f64).sqrt())
+    mean_and_deviation(&scores)
 }
 
 /// `p ln p`, 0 at 0.

@@ -7,7 +7,7 @@
 //! more than a part. May be a little below zero, as nothing without bias can help when both sets are alike.
 
 use crate::Result;
-use crate::metric::{Better, Metric, Needs, Number, Prepared, Sets, Space};
+use crate::metric::{Better, Metric, Needs, Number, Prepared, Sets, Space, mean_and_deviation};
 use crate::order::RandomState;
 use crate::points::Points;
 use crate::products::{Centre, Centred, Pairs, map};
@@ -20,30 +20,24 @@ const PART: usize = 1_000;
 const SEED: u32 = 2020;
 
 /// The kernel distance as a metric.
-pub struct KernelDistance;
+pub static METRIC: Metric = Metric {
+    numbers: &[Number {
+        name: "kernel-distance",
+        better: Better::Lower,
+        meaning: "kernel distance (KID): are the features' distributions alike? without bias",
+    }],
+    needs: Needs { space: Space::Features, train: false, least: 2 },
+    prepare,
+};
 
-impl Metric for KernelDistance {
-    fn numbers(&self) -> &'static [Number] {
-        &[Number {
-            name: "kernel-distance",
-            better: Better::Lower,
-            meaning: "kernel distance (KID): are the features' distributions alike? without bias",
-        }]
-    }
-
-    fn needs(&self) -> Needs {
-        Needs { space: Space::Features, train: false, least: 2 }
-    }
-
-    fn prepare<'a>(&self, sets: Sets<'a>) -> Result<Prepared<'a>> {
-        let (centre, [samples, real]) = lift([sets.samples, sets.real]);
-        Ok(Box::new(move |choice| {
-            let some = choice.samples.map(|rows| samples.select(rows));
-            let others = choice.real.map(|rows| real.select(rows));
-            let values = parts(some.as_ref().unwrap_or(&samples), others.as_ref().unwrap_or(&real), &centre);
-            Ok(vec![mean_and_deviation(&values).0])
-        }))
-    }
+fn prepare(sets: Sets<'_>) -> Result<Prepared<'_>> {
+    let (centre, [samples, real]) = lift([sets.samples, sets.real]);
+    Ok(Box::new(move |choice| {
+        let some = choice.samples.map(|rows| samples.select(rows));
+        let others = choice.real.map(|rows| real.select(rows));
+        let values = parts(some.as_ref().unwrap_or(&samples), others.as_ref().unwrap_or(&real), &centre);
+        Ok(vec![mean_and_deviation(&values).0])
+    }))
 }
 
 /// The kernel distance of samples from real examples, and the standard deviation over the random parts.
@@ -110,12 +104,6 @@ fn squared_discrepancy(x: &Lifted, y: &Lifted, centre: &Centre) -> f64 {
     };
     let within = |set: &Lifted| 2.0 * sum(Pairs::Within(&set.points), set, set) / (n * (n - 1.0));
     within(x) + within(y) - 2.0 * sum(Pairs::Between(&x.points, &y.points), x, y) / (n * n)
-}
-
-fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    (mean, (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt())
 }
 
 #[cfg(test)]

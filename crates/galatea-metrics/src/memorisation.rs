@@ -14,39 +14,32 @@ use crate::points::Points;
 pub const QUANTILE: f64 = 0.01;
 
 /// Memorisation as a metric.
-pub struct Memorisation;
+pub static METRIC: Metric = Metric {
+    numbers: &[
+        Number {
+            name: "closer-to-train",
+            better: Better::LikeReal,
+            meaning: "chance to be closer to the training set than unseen data: 0.5 is ideal",
+        },
+        Number {
+            name: "copied",
+            better: Better::Lower,
+            meaning: "share closer to it than 99 % of unseen data: 0.01 is ideal",
+        },
+    ],
+    needs: Needs { space: Space::Values, train: true, least: 2 },
+    prepare,
+};
 
-impl Metric for Memorisation {
-    fn numbers(&self) -> &'static [Number] {
-        const NUMBERS: &[Number] = &[
-            Number {
-                name: "closer-to-train",
-                better: Better::LikeReal,
-                meaning: "chance that a sample is closer to the training set than unseen data: 0.5 is ideal",
-            },
-            Number {
-                name: "copied",
-                better: Better::Lower,
-                meaning: "share closer to the training set than 99 % of unseen data: 0.01 is ideal",
-            },
-        ];
-        NUMBERS
-    }
-
-    fn needs(&self) -> Needs {
-        Needs { space: Space::Values, train: true, least: 2 }
-    }
-
-    fn prepare<'a>(&self, sets: Sets<'a>) -> Result<Prepared<'a>> {
-        let train = sets.train.unwrap_or(sets.real);
-        sets.samples.like(train)?;
-        let (samples, unseen) = (distances(sets.samples, train), distances(sets.real, train));
-        Ok(Box::new(move |choice| {
-            let (samples, unseen) = (pick(&samples, choice.samples), pick(&unseen, choice.real));
-            let Memorised { closer, copied } = memorised(&samples, unseen);
-            Ok(vec![closer, copied])
-        }))
-    }
+fn prepare(sets: Sets<'_>) -> Result<Prepared<'_>> {
+    let train = sets.train.unwrap_or(sets.real);
+    sets.samples.like(train)?;
+    let (samples, unseen) = (distances(sets.samples, train), distances(sets.real, train));
+    Ok(Box::new(move |choice| {
+        let (samples, unseen) = (pick(&samples, choice.samples), pick(&unseen, choice.real));
+        let Memorised { closer, copied } = memorised(&samples, unseen);
+        Ok(vec![closer, copied])
+    }))
 }
 
 /// Two shares of samples.
@@ -101,7 +94,7 @@ mod tests {
         let (train, unseen) = (normal(1_000, 8, 1, 0.0, 1.0), normal(500, 8, 2, 0.0, 1.0));
         let of = |samples: &[Vec<f64>]| {
             let samples = Points::double(8, samples.concat()).unwrap();
-            measure(&Memorisation, &samples, &unseen, Some(&train)).unwrap()
+            measure(&METRIC, &samples, &unseen, Some(&train)).unwrap()
         };
         let fresh = normal(500, 8, 3, 0.0, 1.0);
         let mut samples: Vec<Vec<f64>> = (0..500).map(|i| fresh.row(i)).collect();

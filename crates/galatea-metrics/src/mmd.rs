@@ -14,35 +14,29 @@ use crate::products::{Centre, Centred, Pairs};
 const FOR_WIDTH: usize = 1_000;
 
 /// The discrepancy as a metric.
-pub struct Mmd;
+pub static METRIC: Metric = Metric {
+    numbers: &[Number {
+        name: "mmd-rbf",
+        better: Better::Lower,
+        meaning: "squared maximum mean discrepancy, Gaussian kernel: are distributions alike?",
+    }],
+    needs: Needs { space: Space::Features, train: false, least: 2 },
+    prepare,
+};
 
-impl Metric for Mmd {
-    fn numbers(&self) -> &'static [Number] {
-        &[Number {
-            name: "mmd-rbf",
-            better: Better::Lower,
-            meaning: "squared maximum mean discrepancy, Gaussian kernel: are distributions alike?",
-        }]
-    }
-
-    fn needs(&self) -> Needs {
-        Needs { space: Space::Features, train: false, least: 2 }
-    }
-
-    fn prepare<'a>(&self, sets: Sets<'a>) -> Result<Prepared<'a>> {
-        let centre = Centre::of(&[sets.samples, sets.real]);
-        let (samples, real) = (centre.see(sets.samples), centre.see(sets.real));
-        Ok(Box::new(move |choice| {
-            let square = match choice.real {
-                Some(rows) => median_square(&sets.real.select(rows)),
-                None => median_square(sets.real),
-            };
-            let exponent = -0.5 / (square * centre.square());
-            let chosen = |set: &Centred, rows: Option<&[usize]>| rows.map(|rows| set.select(rows));
-            let (some, others) = (chosen(&samples, choice.samples), chosen(&real, choice.real));
-            Ok(vec![discrepancy(some.as_ref().unwrap_or(&samples), others.as_ref().unwrap_or(&real), exponent)])
-        }))
-    }
+fn prepare(sets: Sets<'_>) -> Result<Prepared<'_>> {
+    let centre = Centre::of(&[sets.samples, sets.real]);
+    let (samples, real) = (centre.see(sets.samples), centre.see(sets.real));
+    Ok(Box::new(move |choice| {
+        let square = match choice.real {
+            Some(rows) => median_square(&sets.real.select(rows)),
+            None => median_square(sets.real),
+        };
+        let exponent = -0.5 / (square * centre.square());
+        let chosen = |set: &Centred, rows: Option<&[usize]>| rows.map(|rows| set.select(rows));
+        let (some, others) = (chosen(&samples, choice.samples), chosen(&real, choice.real));
+        Ok(vec![discrepancy(some.as_ref().unwrap_or(&samples), others.as_ref().unwrap_or(&real), exponent)])
+    }))
 }
 
 /// The median of squared distances between points, the lower one of two; 1 if it is 0.
@@ -87,9 +81,9 @@ mod tests {
         let square = median_square(&real);
         let within = (square / (square + 2.0)).powf(d as f64 / 2.0);
         let expected = 2.0 * within * (1.0 - (-(d as f64) * shift * shift / (2.0 * (square + 2.0))).exp());
-        let value = measure(&Mmd, &samples, &real, None).unwrap()[0];
+        let value = measure(&METRIC, &samples, &real, None).unwrap()[0];
         assert!((value - expected).abs() < 0.05 * expected, "{value} {expected}");
-        let same = measure(&Mmd, &normal(3_000, d, 3, 0.0, 1.0), &real, None).unwrap()[0];
+        let same = measure(&METRIC, &normal(3_000, d, 3, 0.0, 1.0), &real, None).unwrap()[0];
         assert!(same.abs() < 0.03 * expected, "{same}");
     }
 }

@@ -34,6 +34,20 @@ pub fn nearest_by(a: &Points, b: &Points, weights: &[f64], k: usize) -> Vec<Vec<
     found.into_lists()
 }
 
+/// [`nearest`] from either side, for little more than one of them costs.
+pub fn nearest_mutual(a: &Points, b: &Points, k: usize) -> [Vec<Vec<Neighbour>>; 2] {
+    let centre = Centre::of(&[a, b]);
+    let (near_a, near_b) = (centre.see(a), centre.see(b));
+    let weights = vec![1.0; a.rows().max(b.rows())];
+    let search = Search { slack: near_a.slack().into(), square: centre.square(), weights: &weights, k };
+    let (found_a, found_b) = (Found::new(a.rows(), k), Found::new(b.rows(), k));
+    Pairs::Between(&near_a, &near_b).tiles(|tile| {
+        search.offer(&tile, (a, &near_a), (b, &near_b), &found_a);
+        search.offer(&tile.turned(), (b, &near_b), (a, &near_a), &found_b);
+    });
+    [found_a, found_b].map(Found::into_lists)
+}
+
 /// For each point of `a` its `k` nearest other points of `a`, as [`nearest`].
 pub fn nearest_others(a: &Points, k: usize) -> Vec<Vec<Neighbour>> {
     let centre = Centre::of(&[a]);
@@ -276,7 +290,11 @@ mod tests {
             let weights: Vec<f64> = (0..b.rows()).map(|j| 0.5 + (j % 3) as f64).collect();
             for k in [1, 4] {
                 assert_eq!(nearest_by(a, b, &weights, k), naive(a, b, &weights, k, false), "set {at}");
-                assert_eq!(nearest_others(a, k), naive(a, a, &vec![1.0; a.rows()], k, true), "set {at}");
+                let ones = vec![1.0; a.rows().max(b.rows())];
+                assert_eq!(nearest_others(a, k), naive(a, a, &ones, k, true), "set {at}");
+                let [of_a, of_b] = nearest_mutual(a, b, k);
+                assert_eq!(of_a, naive(a, b, &ones, k, false), "set {at}");
+                assert_eq!(of_b, naive(b, a, &ones, k, false), "set {at}");
                 let reach = |radii: Vec<f64>| -> Vec<f64> { radii.into_iter().map(|r| r.min(1e90)).collect() };
                 let (radii_a, radii_b) = (reach(radii(a, k)), reach(radii(b, k)));
                 assert_eq!(hits(a, b, &radii_a, &radii_b), naive_hits(a, b, &radii_a, &radii_b), "set {at}");

@@ -65,11 +65,16 @@ impl Points {
             }
         };
         match wrong {
-            Some((at, value)) => Err(Error::samples(
-                format!("sample {} holds {value:?}", at / width),
-                "leave out samples that are not finite; if a model drew them, it has diverged: go back to an earlier \
-                 checkpoint",
-            )),
+            Some((at, value)) => {
+                let hint = match value.is_finite() {
+                    true => "scale the values: such large ones cannot be squared and summed",
+                    false => {
+                        "leave out samples that are not finite; if a model drew them, it has diverged: go back to an \
+                         earlier checkpoint"
+                    }
+                };
+                Err(Error::samples(format!("sample {} holds {value:?}", at / width), hint))
+            }
             None => Ok(self),
         }
     }

@@ -12,24 +12,18 @@ use crate::points::Points;
 use crate::prdc::NEIGHBOURS;
 
 /// The median realism as a metric.
-pub struct Realism;
+pub static METRIC: Metric = Metric {
+    numbers: &[Number {
+        name: "realism-k5",
+        better: Better::Higher,
+        meaning: "median realism of single samples: 1 or more lies among real examples",
+    }],
+    needs: Needs { space: Space::Features, train: false, least: NEIGHBOURS + 1 },
+    prepare,
+};
 
-impl Metric for Realism {
-    fn numbers(&self) -> &'static [Number] {
-        &[Number {
-            name: "realism-k5",
-            better: Better::Higher,
-            meaning: "median realism of single samples: 1 or more lies among real examples",
-        }]
-    }
-
-    fn needs(&self) -> Needs {
-        Needs { space: Space::Features, train: false, least: NEIGHBOURS + 1 }
-    }
-
-    fn prepare<'a>(&self, sets: Sets<'a>) -> Result<Prepared<'a>> {
-        Ok(anew(sets, |samples, real| Ok(vec![median(realism(real, samples, NEIGHBOURS)?)])))
-    }
+fn prepare(sets: Sets<'_>) -> Result<Prepared<'_>> {
+    Ok(anew(sets, |samples, real| Ok(vec![median(realism(real, samples, NEIGHBOURS)?)])))
 }
 
 /// The realism of each sample by `k` neighbours of real examples, of which the half with larger balls is left out, as the

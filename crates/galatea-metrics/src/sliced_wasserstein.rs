@@ -21,36 +21,30 @@ pub const DIRECTIONS: usize = 256;
 const PART: usize = 1 << 22;
 
 /// The distance as a metric.
-pub struct SlicedWasserstein;
+pub static METRIC: Metric = Metric {
+    numbers: &[Number {
+        name: "sliced-wasserstein",
+        better: Better::Lower,
+        meaning: "how far values must be moved, seen from 256 random directions",
+    }],
+    needs: Needs { space: Space::Values, train: false, least: 1 },
+    prepare,
+};
 
-impl Metric for SlicedWasserstein {
-    fn numbers(&self) -> &'static [Number] {
-        &[Number {
-            name: "sliced-wasserstein",
-            better: Better::Lower,
-            meaning: "how far values must be moved, seen from 256 random directions",
-        }]
-    }
-
-    fn needs(&self) -> Needs {
-        Needs { space: Space::Values, train: false, least: 1 }
-    }
-
-    fn prepare<'a>(&self, sets: Sets<'a>) -> Result<Prepared<'a>> {
-        sets.samples.like(sets.real)?;
-        let directions = directions(sets.real.width());
-        let (samples, real) = (project(sets.samples, &directions), project(sets.real, &directions));
-        Ok(Box::new(move |choice| {
-            let sorted = |values: &[f64], chosen| {
-                let mut values = pick(values, chosen);
-                values.sort_unstable_by(f64::total_cmp);
-                values
-            };
-            let squares =
-                map(DIRECTIONS, |i| mean_square(&sorted(&samples[i], choice.samples), &sorted(&real[i], choice.real)));
-            Ok(vec![(squares.iter().sum::<f64>() / DIRECTIONS as f64).sqrt()])
-        }))
-    }
+fn prepare(sets: Sets<'_>) -> Result<Prepared<'_>> {
+    sets.samples.like(sets.real)?;
+    let directions = directions(sets.real.width());
+    let (samples, real) = (project(sets.samples, &directions), project(sets.real, &directions));
+    Ok(Box::new(move |choice| {
+        let sorted = |values: &[f64], chosen| {
+            let mut values = pick(values, chosen);
+            values.sort_unstable_by(f64::total_cmp);
+            values
+        };
+        let squares =
+            map(DIRECTIONS, |i| mean_square(&sorted(&samples[i], choice.samples), &sorted(&real[i], choice.real)));
+        Ok(vec![(squares.iter().sum::<f64>() / DIRECTIONS as f64).sqrt()])
+    }))
 }
 
 /// Directions of length 1, one per row.
@@ -105,7 +99,7 @@ mod tests {
     use crate::tests::normal;
 
     fn distance(a: &Points, b: &Points) -> f64 {
-        measure(&SlicedWasserstein, a, b, None).unwrap()[0]
+        measure(&METRIC, a, b, None).unwrap()[0]
     }
 
     #[test]

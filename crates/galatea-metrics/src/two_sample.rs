@@ -6,30 +6,26 @@
 //! Differs: where a sample and a real example are equally near, half a hit is counted. Both sets are brought to the size of
 //! the smaller one by leaving out some at random.
 
+use std::cmp::Ordering;
+
 use crate::Result;
 use crate::metric::{Better, Metric, Needs, Number, Prepared, Sets, Space, anew};
-use crate::neighbours::{Neighbour, nearest, nearest_others};
+use crate::neighbours::{Neighbour, nearest_mutual, nearest_others};
 use crate::points::{Points, shuffled};
 
 /// The test's accuracy as a metric.
-pub struct TwoSample;
+pub static METRIC: Metric = Metric {
+    numbers: &[Number {
+        name: "two-sample-1nn",
+        better: Better::LikeReal,
+        meaning: "accuracy of a nearest neighbour in telling both apart: 0.5 if it cannot",
+    }],
+    needs: Needs { space: Space::Features, train: false, least: 2 },
+    prepare,
+};
 
-impl Metric for TwoSample {
-    fn numbers(&self) -> &'static [Number] {
-        &[Number {
-            name: "two-sample-1nn",
-            better: Better::LikeReal,
-            meaning: "accuracy of a nearest neighbour in telling samples from real: 0.5 if it cannot",
-        }]
-    }
-
-    fn needs(&self) -> Needs {
-        Needs { space: Space::Features, train: false, least: 2 }
-    }
-
-    fn prepare<'a>(&self, sets: Sets<'a>) -> Result<Prepared<'a>> {
-        Ok(anew(sets, |samples, real| Ok(vec![accuracy(samples, real)?])))
-    }
+fn prepare(sets: Sets<'_>) -> Result<Prepared<'_>> {
+    Ok(anew(sets, |samples, real| Ok(vec![accuracy(samples, real)?])))
 }
 
 /// The share of points whose nearest other point is of their own set, in `[0, 1]`; below 0.5 where samples are copies of real
@@ -41,21 +37,21 @@ pub fn accuracy(a: &Points, b: &Points) -> Result<f64> {
     a.like(b)?;
     let n = a.rows().min(b.rows());
     let cut = |set: &Points| {
-        set.choose((set.rows() > n).then(|| shuffled(set.rows(), 0xc257, 0)[..n].to_vec()).as_deref()).into_owned()
+        let rows = (set.rows() > n).then(|| shuffled(set.rows(), 0xc257, 0));
+        set.choose(rows.as_ref().map(|rows| &rows[..n])).into_owned()
     };
     let (a, b) = (cut(a), cut(b));
-    let hits = |own: &Points, other: &Points| -> f64 {
-        let first = |list: Vec<Neighbour>| list.first().map_or(f64::INFINITY, |neighbour| neighbour.distance);
-        let own_nearest = nearest_others(own, 1).into_iter().map(first);
-        let other_nearest = nearest(own, other, 1).into_iter().map(first);
-        let hit = |(own, other): (f64, f64)| match own.total_cmp(&other) {
-            std::cmp::Ordering::Less => 1.0,
-            std::cmp::Ordering::Equal => 0.5,
-            std::cmp::Ordering::Greater => 0.0,
+    let [from_a, from_b] = nearest_mutual(&a, &b, 1);
+    let reach = |list: &Vec<Neighbour>| list.first().map_or(f64::INFINITY, |neighbour| neighbour.distance);
+    let hits = |own: Vec<Vec<Neighbour>>, other: Vec<Vec<Neighbour>>| -> f64 {
+        let hit = |(own, other): (&Vec<Neighbour>, &Vec<Neighbour>)| match reach(own).total_cmp(&reach(other)) {
+            Ordering::Less => 1.0,
+            Ordering::Equal => 0.5,
+            Ordering::Greater => 0.0,
         };
-        own_nearest.zip(other_nearest).map(hit).sum()
+        own.iter().zip(&other).map(hit).sum()
     };
-    Ok((hits(&a, &b) + hits(&b, &a)) / (2 * n) as f64)
+    Ok((hits(nearest_others(&a, 1), from_a) + hits(nearest_others(&b, 1), from_b)) / (2 * n) as f64)
 }
 
 #[cfg(test)]

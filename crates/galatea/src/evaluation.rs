@@ -149,9 +149,11 @@ pub fn compare_arrays(comparison: &ArrayComparison) -> Result<Report> {
     let memory = (request.data_settings()?.read.memory_mib as u64) << 20;
     let read = |path: &Path| -> Result<Points> {
         let points = match read_rows(path, memory)? {
-            Rows::Single { width, values } => Points::single(HostTensor::new([values.len() / width, width], values))?,
-            Rows::Double { width, values } => Points::double(width, values)?,
+            Rows::Single { width, values } => Points::single(HostTensor::new([values.len() / width, width], values)),
+            Rows::Double { width, values } => Points::double(width, values),
         };
+        let points = points
+            .map_err(|error| Error::Usage { problem: format!("`{}`: {error}", path.display()), hint: error.hint() })?;
         if points.rows() < 2 {
             return Err(Error::usage(
                 format!("`{}` holds a single row", path.display()),

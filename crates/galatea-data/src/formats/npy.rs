@@ -129,7 +129,7 @@ struct Place<'a> {
     key: &'a str,
 }
 
-const SAVE: &str = "write it with `np.save(path, images)`, `images` of type `uint8` or `float32`";
+const SAVE: &str = "write it with `np.save(path, array)`, `array` of type `uint8` or `float32`";
 
 impl Place<'_> {
     fn bad(self, problem: impl std::fmt::Display, hint: &str) -> Error {
@@ -182,7 +182,7 @@ fn read_header(place: Place<'_>, reader: &mut impl Read, bytes: u64) -> Result<P
     }
     let dtype = Dtype::parse(&descr).ok_or_else(|| {
         let problem = format!("elements of type `{descr}` cannot be read");
-        place.bad(problem, "convert it with `images.astype(np.float32)`")
+        place.bad(problem, "convert it with `array.astype(np.float32)`")
     })?;
     let count = shape.iter().try_fold(1u64, |all, size| all.checked_mul(*size as u64));
     let fits = |count: &u64| count.checked_mul(dtype.size as u64).is_some_and(|needed| needed <= bytes);

@@ -176,7 +176,7 @@ fn bad(bytes: &[u8]) -> String {
 fn objects_and_other_types() {
     let text = bad(&npy("'|O'", "False", "(10, 28, 28)", b"\x80\x04pickled"));
     assert!(
-        text.contains("the array holds Python objects, not numbers | write it with `np.save(path, images)`"),
+        text.contains("the array holds Python objects, not numbers | write it with `np.save(path, array)`"),
         "{text}"
     );
     assert!(bad(&npy("[('a', '<f4'), ('b', '<i4')]", "False", "(8,)", &[0; 64])).contains("named fields"));
@@ -301,7 +301,8 @@ fn what_is_no_set_of_rows_is_refused_with_a_hint() {
         "`features.npy`: the value at [2, 5] is NaN | leave out such rows, such as by \
          `array[np.isfinite(array).all(axis=1)]`"
     );
-    assert!(said(&npy("'<f4'", "False", "(4, 6)", &values[..90])).contains("more than a file of"));
+    assert!(said(&npy("'<f4'", "False", "(4, 6)", &values[..90])).contains("the array is truncated"));
+    assert!(said(&npy("'<f4'", "False", "(4, 600)", &values)).contains("more than a file of"));
     assert!(said(&npy("'<f4'", "False", "(0, 6)", &[])).contains("there is nothing in it"));
     assert!(said(&npy("'<f4'", "False", "(131073, 2)", &vec![0; 131_073 * 8])).contains("raise `data.memory_mib`"));
     assert!(said(b"a,b\n1,2\n").contains("this is no NumPy array"));
