@@ -203,12 +203,11 @@ impl Layers {
     fn read(path: &Path) -> Result<Self> {
         let problem = |what: String| galatea_data::Error::invalid(path, what);
         let text = std::fs::read_to_string(path).map_err(|error| galatea_data::Error::io("read", path, error))?;
-        let table: Table =
-            text.parse().map_err(|error: toml::de::Error| {
-                let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-                problem(format!("line {line} is no TOML: {}", error.message()))
-                    .with_hint("compare it with the `config.toml` of a run")
-            })?;
+        let table: Table = text.parse().map_err(|error: toml::de::Error| {
+            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            problem(format!("line {line} is no TOML: {}", error.message()))
+                .with_hint("compare it with the `config.toml` of a run")
+        })?;
         let mut layers = Self::default();
         for (key, value) in table {
             match (key.as_str(), value) {
