@@ -52,6 +52,7 @@ simd_fn! {
     /// Means of one picture's channels, and sums of squares around them.
     fn moments<S>(channels: usize, x: &[f32], out: &mut [f32]) {
         let (mean, squares) = out.split_at_mut(channels);
+        let squares = &mut squares[..channels];
         mean.fill(0.0);
         squares.fill(0.0);
         for pixel in x.chunks_exact(channels) {
@@ -173,8 +174,7 @@ pub fn batch_norm_backward(
         // SAFETY: each task writes its own picture and sums.
         let (out, sums) =
             unsafe { (out.slice(range.start, range.len()), shared_sums.slice(picture * 2 * channels, 2 * channels)) };
-        through(of.function, &g[range.clone()], &of.y[range.clone()], out);
-        gradient_sums(&of.x[range], out, of.mean, &inverse, sums);
+        gradient_sums(of.function, &g[range.clone()], &of.y[range.clone()], &of.x[range], of.mean, &inverse, out, sums);
     });
     let mut through_mean = Buffer::new(2 * channels);
     let count = (n * pixels) as f64;
@@ -213,15 +213,28 @@ pub fn batch_norm_backward(
 }
 
 simd_fn! {
-    fn gradient_sums<S>(x: &[f32], g: &[f32], mean: &[f32], inverse: &[f32], sums: &mut [f32]) {
+    /// The gradient before the activation, and its sums.
+    fn gradient_sums<S>(
+        function: Activation,
+        g: &[f32],
+        y: &[f32],
+        x: &[f32],
+        mean: &[f32],
+        inverse: &[f32],
+        out: &mut [f32],
+        sums: &mut [f32],
+    ) {
         let channels = mean.len();
         let (plain, scaled) = sums.split_at_mut(channels);
+        let scaled = &mut scaled[..channels]; // lengths that the compiler can see, here and below
         plain.fill(0.0);
         scaled.fill(0.0);
-        for (x, g) in x.chunks_exact(channels).zip(g.chunks_exact(channels)) {
-            for j in 0..channels {
-                plain[j] += g[j];
-                scaled[j] = S::fma(x[j] - mean[j], g[j], scaled[j]);
+        let pixels = g.chunks_exact(channels).zip(y.chunks_exact(channels)).zip(out.chunks_exact_mut(channels));
+        for (x, ((g, y), out)) in x.chunks_exact(channels).zip(pixels) {
+            through(function, g, y, out);
+            plain.iter_mut().zip(&*out).for_each(|(sum, g)| *sum += *g);
+            for (sum, ((x, mean), g)) in scaled.iter_mut().zip(x.iter().zip(mean).zip(&*out)) {
+                *sum = S::fma(*x - *mean, *g, *sum);
             }
         }
         scaled.iter_mut().zip(inverse).for_each(|(sum, inverse)| *sum *= inverse);
@@ -233,6 +246,7 @@ simd_fn! {
     fn input_gradient<S>(x: &[f32], gamma: &[f32], mean: &[f32], inverse: &[f32], through_mean: &[f32], g: &mut [f32]) {
         let channels = mean.len();
         let (plain, scaled) = through_mean.split_at(channels);
+        let scaled = &scaled[..channels];
         let (gamma, inverse) = (&gamma[..channels], &inverse[..channels]);
         for (x, g) in x.chunks_exact(channels).zip(g.chunks_exact_mut(channels)) {
             for j in 0..channels {
