@@ -190,7 +190,7 @@ fn downloads_without_a_network() {
     // Nobody listens at port 1.
     let said = folder.refused(&["data", "get", "mnist", "--mirror", "http://127.0.0.1:1/"]);
     assert!(said.starts_with("exit code 1\nerror: `train-images-idx3-ubyte.gz` of `mnist` cannot be down"), "{said}");
-    assert!(said.contains("by other means and put them into `[folder]/home/mnist`"), "{said}");
+    assert!(said.contains("by other means and put them into `[folder]/downloads/mnist`"), "{said}");
     let said = folder.refused(&["train", "--data", "mnist"]);
     assert!(said.contains("hint: run `galatea data get mnist`"), "{said}");
     let list = folder.good(&["data", "list"]);

@@ -27,7 +27,7 @@ impl Folder {
             .current_dir(self.0.path())
             .args(arguments)
             .env_remove("GALATEA_THREADS")
-            .env("GALATEA_DATA_HOME", self.path("home"));
+            .env("GALATEA_DATA_HOME", self.path("downloads"));
         command
     }
 
