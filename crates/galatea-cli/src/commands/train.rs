@@ -1,5 +1,6 @@
 //! `galatea train`.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -52,7 +53,9 @@ fn stop_on_signal(quiet: bool) -> Result<Arc<AtomicBool>> {
             std::process::exit(exit::INTERRUPTED.into());
         }
         if !quiet {
-            progress::say("stopping after this step, with a checkpoint; once more to stop at once");
+            // On a terminal the cursor is behind the bar.
+            let line = if std::io::stderr().is_terminal() { "\n" } else { "" };
+            progress::say(&format!("{line}stopping after this step, with a checkpoint; once more to stop at once"));
         }
     })
     .context("cannot listen for Ctrl-C")?;
