@@ -132,31 +132,37 @@ fn read_array(path: &Path, key: &str, mut reader: impl Read, bytes: u64, plan: &
         }
         _ => Error::io("read", path, error),
     };
-    const SAVE: &str = "write it with `np.save(path, images)`, `images` of type `uint8` or `float32`";
+    let numbers = "give one class number per picture, such as by `np.unique(labels, return_inverse=True)[1]`";
+    let (save, convert) = match LABEL_KEYS.contains(&key) {
+        true => (numbers, numbers),
+        false => (
+            "write it with `np.save(path, images)`, `images` of type `uint8` or `float32`",
+            "convert it with `images.astype(np.float32)`",
+        ),
+    };
 
     let mut start = [0; 8];
     reader.read_exact(&mut start).map_err(failed)?;
     if start[..6] != *b"\x93NUMPY" || !(1..=3).contains(&start[6]) {
-        return Err(bad("this is no NumPy array".into(), SAVE));
+        return Err(bad("this is no NumPy array".into(), save));
     }
     let mut length = [0; 4];
     let wide = start[6] > 1;
     reader.read_exact(&mut length[..if wide { 4 } else { 2 }]).map_err(failed)?;
     let length = u32::from_le_bytes(length) as usize;
     if length > MAX_HEADER {
-        return Err(bad(format!("the header claims {length} bytes"), SAVE));
+        return Err(bad(format!("the header claims {length} bytes"), save));
     }
     let mut header = vec![0; length];
     reader.read_exact(&mut header).map_err(failed)?;
     let header = String::from_utf8_lossy(&header);
-    let parsed = Header::parse(&header).map_err(|problem| bad(problem, SAVE))?;
+    let parsed = Header::parse(&header).map_err(|problem| bad(problem, save))?;
     let Header { descr, fortran, shape } = parsed;
     if descr.contains('O') {
-        return Err(bad("the array holds Python objects, not numbers".into(), SAVE));
+        return Err(bad("the array holds Python objects, not numbers".into(), save));
     }
-    let dtype = Dtype::parse(&descr).ok_or_else(|| {
-        bad(format!("elements of type `{descr}` cannot be read"), "convert it with `images.astype(np.float32)`")
-    })?;
+    let dtype =
+        Dtype::parse(&descr).ok_or_else(|| bad(format!("elements of type `{descr}` cannot be read"), convert))?;
 
     let count = shape.iter().try_fold(1u64, |all, size| all.checked_mul(*size as u64));
     let fits = |count: &u64| count.checked_mul(dtype.size as u64).is_some_and(|needed| needed <= bytes);
@@ -167,7 +173,7 @@ fn read_array(path: &Path, key: &str, mut reader: impl Read, bytes: u64, plan: &
     };
     let held = if dtype.is_byte() { 1 } else { 4 };
     if count == 0 {
-        return Err(bad(format!("there is nothing in it: its shape is {shape:?}"), SAVE));
+        return Err(bad(format!("there is nothing in it: its shape is {shape:?}"), save));
     }
     let examples = shape.first().copied().unwrap_or(1);
     check_memory(examples, count as usize / examples * held, plan.memory_bytes)?;

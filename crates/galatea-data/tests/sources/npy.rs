@@ -154,7 +154,13 @@ fn archives_that_are_not_right() {
     assert!(labels("(6, 10)", "'|u1'", &[0; 60]).contains("labels of shape [6, 10] for 6 pictures"));
     assert!(labels("(6,)", "'<f4'", &floats([0.5; 6])).contains("`y`: 0.5 is no class number"));
     assert!(labels("(6,)", "'<f4'", &floats([f32::NAN; 6])).contains("NaN is no class number"));
-    assert!(labels("(6,)", "'|O'", &[0; 60]).contains("`y`: the array holds Python objects"));
+    for (dtype, said) in [("'|O'", "holds Python objects"), ("'<U1'", "of type `<U1` cannot be read")] {
+        let text = labels("(6,)", dtype, &[0; 60]);
+        assert!(
+            text.contains("`y`: ") && text.contains(said) && text.contains("| give one class number per"),
+            "{text}"
+        );
+    }
     let whole = npz(&[("x", &images)], CompressionMethod::Deflated);
     let (_folder, path) = file("set.npz", &whole[..whole.len() / 2]);
     assert!(refusal(&path, &options()).contains("this is no readable zip archive"));
