@@ -239,6 +239,7 @@ simd_fn! {
 ///
 /// # Safety
 /// All values can be accessed.
+#[expect(clippy::needless_range_loop, reason = "rows of a tile are counted, as on paper")]
 #[inline(always)]
 unsafe fn dot_tile<S: Simd, const N: usize>(
     [m, n, depth]: [usize; 3],

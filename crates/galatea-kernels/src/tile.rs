@@ -96,6 +96,7 @@ impl Tile<'_> {
 
     /// # Safety
     /// As [`Tile::rows`].
+    #[expect(clippy::needless_range_loop, reason = "rows and vectors of a tile are counted, as on paper")]
     #[inline(always)]
     pub(crate) unsafe fn product<S: Simd, const R: usize, const V: usize>(
         &self,

@@ -132,7 +132,7 @@ fn adam() -> Work {
         // Moved through, so that the kernel finds the arrays unshared, as in training.
         let before = std::mem::take(&mut state);
         state.extend(before.into_iter().zip(&gradients).map(|([value, first, second], gradient)| {
-            let (value, first, second) = adam_step(value, gradient.clone(), first, second, &at);
+            let (value, first, second) = adam_step(value, gradient.clone(), 1.0, first, second, &at);
             [value, first, second]
         }));
         Ok(())
