@@ -1,6 +1,8 @@
-//! Checks and chores of this repository: `cargo xtask check`, `cargo xtask tidy`.
+//! Checks and chores of this repository: `cargo xtask check`, `cargo xtask tidy`, `cargo xtask bench`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
+mod bench;
+mod cargo;
 mod check;
 mod rust;
 mod tidy;
@@ -15,6 +17,7 @@ Checks and chores of this repository
 cargo xtask check [--from STAGE]   everything that a change must pass; stops at the first failure
 cargo xtask tidy                   the rules of this repository that no compiler knows; builds nothing
 cargo xtask tidy --list            those rules, one per line
+cargo xtask bench                  our training steps beside those of PyTorch and Keras; see `cargo xtask bench --help`
 ";
 
 fn main() -> ExitCode {
@@ -41,6 +44,7 @@ fn run() -> anyhow::Result<()> {
             tidy::list();
             Ok(())
         }
+        ["bench", ref options @ ..] => bench::run(root, options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

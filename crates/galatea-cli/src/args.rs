@@ -35,7 +35,7 @@ pub(crate) struct Common {
     pub(crate) runs: PathBuf,
 
     /// Threads to compute with; results are the same for any number [default: all cores]
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), allow_negative_numbers = true)]
     pub(crate) threads: Option<u16>,
 
     /// Device to compute on
@@ -103,7 +103,7 @@ pub(crate) struct TrainArgs {
     pub(crate) name: Option<String>,
 
     /// Training steps
-    #[arg(long, value_name = "N", conflicts_with = "minutes", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "minutes", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
     pub(crate) steps: Option<u64>,
 
     /// Train for about so many minutes: some steps are timed, and the number of steps is set to what fits
@@ -119,7 +119,7 @@ pub(crate) struct TrainArgs {
     pub(crate) set: Vec<String>,
 
     /// Seed of weights, noise and order of the data [default: 0]
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
 
     /// Print the full configuration and end
@@ -140,7 +140,7 @@ pub(crate) struct Drawing {
     pub(crate) model: PathBuf,
 
     /// Seed of the samples
-    #[arg(long, value_name = "S", default_value_t = 0)]
+    #[arg(long, value_name = "S", default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) seed: u64,
 
     /// Only this class, by number or name [default: all in turn]
@@ -148,7 +148,7 @@ pub(crate) struct Drawing {
     pub(crate) class: Option<String>,
 
     /// Scale the noise: nearer 0 gives more typical and less varied samples
-    #[arg(long, value_name = "T", default_value_t = 1.0)]
+    #[arg(long, value_name = "T", default_value_t = 1.0, allow_negative_numbers = true)]
     pub(crate) truncation: f32,
 
     /// Where to write: `x.png` a grid, `x.npy` an array, `x.gif` an animation, a folder one PNG each, `-` a grid to stdout
@@ -156,7 +156,7 @@ pub(crate) struct Drawing {
     pub(crate) output: PathBuf,
 
     /// Pictures in a row of a grid [default: as near to a square as may be]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), allow_negative_numbers = true)]
     pub(crate) columns: Option<u32>,
 }
 
@@ -175,7 +175,7 @@ pub(crate) struct SampleArgs {
     pub(crate) drawing: Drawing,
 
     /// How many samples
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000_000), allow_negative_numbers = true)]
     pub(crate) number: u64,
 }
 
@@ -189,11 +189,11 @@ pub(crate) struct InterpolateArgs {
     pub(crate) drawing: Drawing,
 
     /// Samples to walk between; the walk ends where it began
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(2..=1_000))]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(2..=1_000), allow_negative_numbers = true)]
     pub(crate) number: u64,
 
     /// Frames from each sample to the next
-    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1_000), allow_negative_numbers = true)]
     pub(crate) frames: u16,
 }
 
@@ -245,7 +245,7 @@ pub(crate) struct EvalArgs {
     pub(crate) features: Option<String>,
 
     /// Samples to draw, or to take of each set [default: as many as there are real ones, or all]
-    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(10..=100_000))]
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(10..=100_000), allow_negative_numbers = true)]
     pub(crate) number: Option<u64>,
 
     /// Change settings of data or judging, `data.KEY=VALUE` or `eval.KEY=VALUE`
@@ -318,7 +318,7 @@ pub(crate) enum DataCommand {
         #[arg(long, short, value_name = "GRID.png", value_hint = ValueHint::FilePath)]
         output: Option<PathBuf>,
         /// Examples in the grid
-        #[arg(long, short = 'n', value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000), allow_negative_numbers = true)]
         number: u32,
         /// Change settings of the data
         #[arg(long, value_name = "data.KEY=VALUE", num_args = 1..)]

@@ -1,5 +1,4 @@
 //! The `galatea` program: the only crate that prints and exits.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
 
 mod args;
 mod commands;
@@ -7,6 +6,7 @@ mod progress;
 mod table;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Parser;
 
@@ -24,13 +24,14 @@ mod exit {
 }
 
 fn main() -> ExitCode {
+    let began = Instant::now();
     let cli = Cli::parse();
     if let Some(threads) = cli.common.threads {
         galatea::set_threads(threads.into());
     }
     let common = &cli.common;
     let result = match cli.command {
-        Command::Train(args) => commands::train::run(args, common),
+        Command::Train(args) => commands::train::run(args, common, began),
         Command::Sample(args) => commands::sample::sample(args, common),
         Command::Interpolate(args) => commands::sample::interpolate(args, common),
         Command::Eval(args) => commands::eval::run(args, common),
@@ -62,11 +63,11 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     let ours = error.chain().find_map(|cause| cause.downcast_ref::<galatea::Error>());
     match ours {
         // Our messages name their causes themselves.
-        Some(ours) => eprintln!("{} {ours}", progress::red("error:")),
-        None => eprintln!("{} {error:#}", progress::red("error:")),
+        Some(ours) => progress::say(&format!("{} {ours}", progress::red("error:"))),
+        None => progress::say(&format!("{} {error:#}", progress::red("error:"))),
     }
     if let Some(hint) = ours.and_then(galatea::Error::hint) {
-        eprintln!(" {} {hint}", progress::cyan("hint:"));
+        progress::say(&format!(" {} {hint}", progress::cyan("hint:")));
     }
     match ours {
         Some(error) if error.is_usage() => ExitCode::from(exit::USAGE),

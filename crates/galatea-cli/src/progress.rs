@@ -1,6 +1,7 @@
 //! What the user sees while something takes long: a bar on a terminal, lines elsewhere. All of it goes to stderr.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use galatea::{Action, Context, Event, Observer};
@@ -8,6 +9,7 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
 use crate::args::Common;
+use crate::commands::print_line;
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -32,39 +34,56 @@ fn yellow(text: &str) -> String {
     paint("1;33", text)
 }
 
+/// Writes a line to stderr. Where nobody reads it, as after `2>&1 | head`, the work goes on without.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Says something that is no result.
 pub(crate) fn note(common: &Common, text: &str) {
     if !common.quiet {
-        eprintln!("{text}");
+        say(text);
     }
 }
 
 /// Says something that the user should know, also when quiet.
 pub(crate) fn warn(text: &str) {
-    eprintln!("{} {text}", yellow("warning:"));
+    say(&format!("{} {text}", yellow("warning:")));
 }
 
 /// Shows training.
 pub(crate) struct Training {
+    /// On a terminal, once there are steps to show.
     bar: Option<ProgressBar>,
+    is_terminal: bool,
     quiet: bool,
     json: bool,
     last_line: Option<Instant>,
+    began: Instant,
+    first_step: Arc<OnceLock<Duration>>,
 }
 
 impl Training {
-    pub(crate) fn new(common: &Common) -> Self {
-        let shown = !common.quiet && std::io::stderr().is_terminal();
+    /// Shows training of a program that `began` then; `first_step` is told when the first step is done.
+    pub(crate) fn new(common: &Common, began: Instant, first_step: Arc<OnceLock<Duration>>) -> Self {
+        let is_terminal = std::io::stderr().is_terminal();
+        let (quiet, json) = (common.quiet, common.json);
+        Self { bar: None, is_terminal, quiet, json, last_line: None, began, first_step }
+    }
+
+    fn start(&mut self, done: u64, steps: u64) {
+        if self.quiet || !self.is_terminal {
+            return;
+        }
         let style = ProgressStyle::with_template("{bar:30.cyan/blue} {pos}/{len} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = shown.then(|| ProgressBar::new(0).with_style(style));
-        Self { bar, quiet: common.quiet, json: common.json, last_line: None }
+        self.bar = Some(ProgressBar::new(steps).with_style(style).with_position(done));
     }
 
     fn say(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
-            None if !self.quiet => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| say(text)),
+            None if !self.quiet => say(text),
             None => {}
         }
     }
@@ -72,7 +91,9 @@ impl Training {
     fn step(&mut self, event: &Event<'_>, context: &Context<'_>) {
         let Event::Step { report, images_per_second, seconds_left } = event else { return };
         let step = context.step;
-        let logged = step == 1 || step == context.plan.steps || step.is_multiple_of(context.plan.log_every);
+        self.first_step.get_or_init(|| self.began.elapsed());
+        let is_last = step == context.plan.steps;
+        let logged = step == 1 || is_last || step.is_multiple_of(context.plan.log_every);
         if self.json && logged {
             let mut line = Map::from_iter([
                 ("event".to_owned(), json!("step")),
@@ -82,7 +103,8 @@ impl Training {
                 ("seconds_left".to_owned(), json!(seconds_left)),
             ]);
             line.extend(report.scalars.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
-            println!("{}", Value::Object(line));
+            // Nobody may be reading any more, as after `| head`; the run has it in its log.
+            let _ = print_line(&Value::Object(line).to_string());
         }
         let text = || {
             let scalars: Vec<String> =
@@ -91,14 +113,13 @@ impl Training {
             format!("{}  {images_per_second:.0} images/s, {left} left", scalars.join("  "))
         };
         if let Some(bar) = &self.bar {
-            bar.set_length(context.plan.steps);
             bar.set_position(step);
             if logged {
                 bar.set_message(text());
             }
-        } else if !self.quiet && self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY) {
+        } else if !self.quiet && (is_last || self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY)) {
             self.last_line = Some(Instant::now());
-            eprintln!("step {step}/{}  {}", context.plan.steps, text());
+            say(&format!("step {step}/{}  {}", context.plan.steps, text()));
         }
     }
 }
@@ -125,13 +146,20 @@ impl Observer for Training {
                     .map(|(name, count)| format!("{name} {}", thousands(*count)))
                     .collect();
                 self.say(&format!("{}: {} weights", context.session.info().name, networks.join(", ")));
+                self.start(0, context.plan.steps);
             }
-            Event::Started { done, steps } => self.say(&format!("going on from step {done} of {steps}")),
+            Event::Started { done, steps } => {
+                self.say(&format!("going on from step {done} of {steps}"));
+                self.start(*done, *steps);
+            }
             Event::Calibrated { minutes, steps, milliseconds } => {
                 self.say(&format!("{milliseconds:.0} ms a step: {steps} steps fit into {minutes} minutes"));
             }
             Event::Step { .. } => self.step(event, context),
-            Event::Warning { text } => self.say(&format!("{} {text}", yellow("warning:"))),
+            Event::Warning { text } => match &self.bar {
+                Some(bar) => bar.suspend(|| warn(text)),
+                None => warn(text),
+            },
             Event::Diverged { .. } | Event::Interrupted { .. } | Event::Failed { .. } | Event::Finished { .. } => {
                 if let Some(bar) = &self.bar {
                     bar.finish_and_clear();

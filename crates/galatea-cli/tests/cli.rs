@@ -1,90 +1,22 @@
 //! The program as its users meet it, in an empty folder.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod common;
 
-use tempfile::TempDir;
-
-/// A model so small that a step takes a millisecond, on so few digits that judging is quick.
-const TINY: &[&str] =
-    &["--set", "width=4", "latent=8", "batch=8", "data.limit=300", "eval.samples=20", "train.checkpoint_every=5"];
-
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_galatea"));
-        command
-            .current_dir(self.0.path())
-            .args(arguments)
-            .env_remove("GALATEA_THREADS")
-            .env("GALATEA_DATA_HOME", self.path("home"));
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    fn good(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-        text(&output.stdout)
-    }
-
-    /// Exit code and what was said, with the folder's name taken out.
-    fn refused(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        let said = text(&output.stderr);
-        assert!(!output.status.success(), "{arguments:?} was taken");
-        assert!(!said.contains("panicked"), "{said}");
-        let folder = self.0.path().canonicalize().unwrap();
-        let said =
-            said.replace(&*folder.to_string_lossy(), "[folder]").replace(&*self.0.path().to_string_lossy(), "[folder]");
-        format!("exit code {}\n{said}", output.status.code().unwrap())
-    }
-
-    fn train(&self, more: &[&str]) -> String {
-        self.good(&[&["train", "--steps", "10"], TINY, more].concat())
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The weights of a run's newest checkpoint.
-fn weights(run: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut checkpoints: Vec<_> =
-        std::fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    checkpoints.sort();
-    let mut files: Vec<_> = std::fs::read_dir(checkpoints.pop().unwrap())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "safetensors"))
-        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(path).unwrap()))
-        .collect();
-    files.sort();
-    assert!(files.len() >= 4);
-    files
-}
+use common::{Folder, TINY, text, weights};
 
 #[test]
 fn help_teaches() {
     let folder = Folder::new();
     insta::assert_snapshot!("help", folder.good(&["--help"]));
-    for command in ["train", "sample", "eval", "interpolate"] {
-        let help = folder.good(&[command, "--help"]);
+    for command in ["train", "sample", "eval", "interpolate", "export", "data show", "data get", "completions"] {
+        let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let help = folder.good(&arguments);
         assert!(help.contains("Examples:") || help.contains("Example:"), "{command}: {help}");
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = folder.good(&["completions", shell]);
+        assert!(script.contains("interpolate") && script.contains("dry-run"), "{shell}");
     }
 }
 
@@ -102,6 +34,12 @@ fn a_run_has_everything_and_can_be_sampled_judged_and_exported() {
             .unwrap()
             .any(|entry| { entry.unwrap().file_name().to_string_lossy().starts_with("events.out.tfevents.") })
     );
+
+    // The score is in the logs too, with what it is to be compared with.
+    let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let metrics: Vec<serde_json::Value> = metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let frechet = metrics.iter().find(|line| line["metric"] == "frechet-20-digits-lenet").unwrap();
+    assert!(frechet["value"].is_number() && frechet["floor"].is_number() && frechet["step"] == 10, "{frechet}");
 
     folder.good(&["sample", "last", "-n", "6", "-o", "grid.png"]);
     folder.good(&["sample", "1", "-n", "6", "-o", "some.npy"]);
@@ -245,6 +183,8 @@ fn json_is_json() {
     let last = lines.last().unwrap();
     assert_eq!(last["event"], "finished");
     assert!(last["report"]["rows"][0]["value"].is_number());
+    assert!(last["first_step_seconds"].as_f64().unwrap() > 0.0);
+    assert_eq!(last["peak_memory_bytes"].is_number(), cfg!(target_os = "linux"));
     for arguments in
         [&["models", "--json"][..], &["models", "gan", "--json"], &["runs", "--json"], &["data", "list", "--json"]]
     {
@@ -252,4 +192,20 @@ fn json_is_json() {
             serde_json::from_str::<serde_json::Value>(line).unwrap();
         }
     }
+}
+
+#[test]
+fn quiet_is_quiet_and_nothing_is_coloured_off_a_terminal() {
+    let folder = Folder::new();
+    let train = |more: &[&str]| folder.run(&[&["train", "--steps", "10"], TINY, more].concat());
+    let output = train(&["data.limit=600", "--quiet"]);
+    assert_eq!((text(&output.stderr), output.status.code()), (String::new(), Some(0)));
+    assert!(text(&output.stdout).contains("sliced-wasserstein-20-pixels"), "results are told all the same");
+    let said = text(&train(&["data.limit=600"]).stderr);
+    for words in
+        ["600 examples, 28x28 grey images", "step 10/10  D(x) ", "  D(G(z)) ", " images/s, ", "the first after "]
+    {
+        assert!(said.contains(words), "`{words}` is missing in {said}");
+    }
+    assert!(!said.contains(['\x1b', '\r']), "{said:?}");
 }

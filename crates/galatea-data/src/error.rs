@@ -26,6 +26,14 @@ pub enum Error {
         /// What to do, where there is something.
         hint: Option<String>,
     },
+    /// Something on another machine, or on the way to it.
+    #[error("{problem}")]
+    Remote {
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
     /// The source, an option or a request makes no sense.
     #[error("{problem}")]
     Usage {
@@ -67,13 +75,28 @@ impl Error {
     /// What to do about it, if anything is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Io { source, path, .. } => match source.kind() {
-                std::io::ErrorKind::NotFound => Some(format!("check the spelling of `{}`", path.display())),
-                std::io::ErrorKind::PermissionDenied => Some("check the permissions of the file and its folder".into()),
-                std::io::ErrorKind::StorageFull => Some("free some space or write to another disk".into()),
-                _ => None,
-            },
+            Self::Io { action, source, path } => io_hint(action, source, path),
+            Self::Remote { hint, .. } => Some(hint.clone()),
             Self::Invalid { hint, .. } | Self::Usage { hint, .. } => hint.clone(),
         }
     }
+}
+
+/// What to do about something that the system refused: `action` is what it was asked for, as in [`Error::Io`].
+pub fn io_hint(action: &str, source: &std::io::Error, path: &Path) -> Option<String> {
+    use std::io::ErrorKind as Kind;
+    let is_read = matches!(action, "read" | "list");
+    let hint = match source.kind() {
+        Kind::NotFound => return Some(format!("check the spelling of `{}`", path.display())),
+        Kind::PermissionDenied if is_read => "check the permissions of the file and its folder",
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
+            "choose a folder that you may write to, or change its permissions"
+        }
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => "free some space or write to another disk",
+        Kind::NotADirectory => "a folder is needed where there is a file; name another one",
+        Kind::IsADirectory => "a file is needed where there is a folder; name another one",
+        Kind::InvalidData => "the file is no text; name another one",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }

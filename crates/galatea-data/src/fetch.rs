@@ -227,12 +227,15 @@ fn transfer(
 
 fn offline(download: &Download, hosts: &[&str], file: &RemoteFile, folder: &Path, reasons: &str) -> Error {
     let names: Vec<&str> = download.files.iter().map(|file| file.name).collect();
-    Error::usage(format!("`{}` of `{}` cannot be downloaded: {reasons}", file.name, download.name)).with_hint(format!(
-        "try again, and it goes on where it stopped; or bring {} from {} by other means and put them into `{}`",
-        names.join(", "),
-        hosts.join(" or "),
-        folder.display()
-    ))
+    Error::Remote {
+        problem: format!("`{}` of `{}` cannot be downloaded: {reasons}", file.name, download.name),
+        hint: format!(
+            "try again, and it goes on where it stopped; or bring {} from {} by other means and put them into `{}`",
+            names.join(", "),
+            hosts.join(" or "),
+            folder.display()
+        ),
+    }
 }
 
 fn length(path: &Path) -> u64 {

@@ -18,7 +18,7 @@ pub mod write;
 pub use augment::{AugmentOptions, augment};
 pub use batch::{HostBatch, HostTensor};
 pub use dataset::Dataset;
-pub use error::{Error, Result};
+pub use error::{Error, Result, io_hint};
 pub use formats::open;
 pub use options::{Channels, DataOptions, Fit};
 pub use spec::{DataSpec, ImageSpec};

@@ -111,7 +111,7 @@ fn parse_size(text: &str) -> crate::Result<Option<(usize, usize)>> {
     let (width, height) = text.split_once(['x', 'X']).unwrap_or((text, text));
     match (width.trim().parse(), height.trim().parse()) {
         (Ok(width), Ok(height)) if SIDES.contains(&width) && SIDES.contains(&height) => Ok(Some((width, height))),
-        _ => Err(Error::usage(format!("`data.size` cannot be {text}")).with_hint(format!(
+        _ => Err(Error::usage(format!("`data.size` cannot be `{text}`")).with_hint(format!(
             "give a side or WIDTHxHEIGHT in pixels, {} to {} each, such as `32` or `48x64`",
             SIDES.start(),
             SIDES.end()

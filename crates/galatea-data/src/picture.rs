@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{BufReader, ErrorKind, Read, Seek},
     path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use image::{
@@ -19,6 +20,9 @@ use crate::{Error, Result, options::Fit};
 const MAX_SIDE: u32 = 16_384;
 /// Bytes that decoding one picture may take, and its file may have.
 const MAX_BYTES: u64 = 512 << 20;
+
+/// A picture that takes more bytes than this once decoded waits for other such pictures.
+const LARGE_BYTES: u64 = 32 << 20;
 
 /// The formats that are read, with the endings of their files.
 const FORMATS: &[(ImageFormat, &[&str])] = &[
@@ -81,12 +85,13 @@ pub(crate) fn probe(path: &Path) -> Result<Probe> {
 
 /// Whether no pixel has a colour, once laid over the background.
 pub(crate) fn is_grey(path: &Path, background: [u8; 3]) -> Result<bool> {
-    Ok(flatten(decode(path)?, background).pixels().all(|Rgb([r, g, b])| r == g && g == b))
+    let (picture, _turn) = decode(path)?;
+    Ok(flatten(picture, background).pixels().all(|Rgb([r, g, b])| r == g && g == b))
 }
 
 /// Decodes a picture into `out`, `[channels, height, width]`.
 pub(crate) fn load(path: &Path, frame: &Frame, out: &mut [u8]) -> Result<()> {
-    let picture = decode(path)?;
+    let (picture, _turn) = decode(path)?;
     match frame.channels {
         1 if !picture.color().has_alpha() => put_grey(picture.into_luma8(), frame, out),
         1 => put_grey(DynamicImage::from(flatten(picture, frame.background)).into_luma8(), frame, out),
@@ -208,14 +213,19 @@ pub(crate) fn over([r, g, b, alpha]: [u8; 4], background: [u8; 3]) -> [u8; 3] {
     [mix(r, background[0]), mix(g, background[1]), mix(b, background[2])]
 }
 
-fn decode(path: &Path) -> Result<DynamicImage> {
+/// The picture, and the right to hold it if it is a large one: there is one such at a time, so that decoding on many
+/// cores needs no more memory than on one.
+fn decode(path: &Path) -> Result<(DynamicImage, Option<MutexGuard<'static, ()>>)> {
+    static TURN: Mutex<()> = Mutex::new(());
     let (decoder, orientation, format) = decoder(path)?;
+    let is_large = decoder.total_bytes() > LARGE_BYTES;
+    let turn = is_large.then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner));
     if format == ImageFormat::Jpeg && !jpeg_is_whole(&fs::read(path).map_err(|error| Error::io("read", path, error))?) {
         return Err(cut_short(path));
     }
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| explain(path, error))?;
     picture.apply_orientation(orientation);
-    Ok(picture)
+    Ok((picture, turn))
 }
 
 /// Whether the end marker comes after the data of a JPEG; the decoder fills what is missing with grey.
@@ -235,7 +245,16 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
 
 /// Opens a picture as far as its header, within the limits.
 fn decoder(path: &Path) -> Result<(impl ImageDecoder, Orientation, ImageFormat)> {
-    let file = File::open(path).map_err(|error| Error::io("read", path, error))?;
+    let file = File::open(path).map_err(|error| match error.kind() {
+        // Of a file that was found in a folder: its name is right.
+        ErrorKind::NotFound => {
+            Error::invalid(path, "the file has gone, or it is a link to something that is not there")
+                .with_hint(broken_hint())
+        }
+        ErrorKind::PermissionDenied => Error::invalid(path, "the file may not be read")
+            .with_hint(format!("change its permissions; {}", broken_hint())),
+        _ => Error::io("read", path, error),
+    })?;
     let bytes = file.metadata().map_err(|error| Error::io("read", path, error))?.len();
     if bytes > MAX_BYTES {
         return Err(Error::invalid(path, format!("the file has {} MiB, too much for a picture", bytes >> 20))

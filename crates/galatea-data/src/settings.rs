@@ -88,21 +88,21 @@ pub fn overlay_onto<S: Settings>(section: &str, table: &toml::Table, settings: &
         };
         let kept = merged.insert(key.clone(), value.clone());
         // One key at a time, so that the message names the one that is wrong.
-        if let Err(first) = merged.clone().try_into::<S>() {
-            // `size = 32` for a text and `rate = 1` for a float are what people write.
-            let as_text = toml::Value::String(display(value));
-            merged.insert(key.clone(), as_text);
-            if value.is_str() || merged.clone().try_into::<S>().is_err() {
-                let was = kept.map(|old| format!(", such as {}", display(&old))).unwrap_or_default();
-                let allowed =
-                    if known.allowed.is_empty() { was } else { format!(" in {}", known.allowed.replace('_', "")) };
-                let reason = first.message().lines().next().unwrap_or_default().to_owned();
-                return Err(SettingError::new(
-                    format!("`{}` cannot be {}: {reason}", full(key), display(value)),
-                    format!("`{}` takes a value{allowed}", full(key)),
-                ));
-            }
-        }
+        let Err(as_it_is) = merged.clone().try_into::<S>() else { continue };
+        // `size = 32` for a text and `rate = 1` for a float are what people write.
+        merged.insert(key.clone(), toml::Value::String(display(value)));
+        let Err(as_text) = merged.clone().try_into::<S>() else { continue };
+        // Where a text is taken at all, it is the one that says which.
+        let is_choice = matches!(&kept, Some(toml::Value::String(_)));
+        let reason = if is_choice { as_text } else { as_it_is };
+        let reason = reason.message().lines().next().unwrap_or_default().to_owned();
+        let key = full(key);
+        let hint = match (known.allowed, kept) {
+            ("", Some(old)) => format!("`{key}` takes a value, such as {}", display(&old)),
+            ("", None) => format!("`{key}`: {}", known.doc.trim().trim_end_matches('.')),
+            (range, _) => format!("`{key}` takes a value in {}", range.replace('_', "")),
+        };
+        return Err(SettingError::new(format!("`{key}` cannot be `{}`: {reason}", display(value)), hint));
     }
     let laid: S = merged.try_into().map_err(|error: toml::de::Error| SettingError {
         problem: format!("the settings do not fit together: {}", error.message()),
@@ -141,7 +141,8 @@ pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     known
         .iter()
         .map(|name| (edit_distance(&word.to_lowercase(), &name.to_lowercase()), *name))
-        .filter(|(distance, name)| *distance <= 1 + name.len().min(word.len()) / 4)
+        // Of a word of one letter, nothing is left when one is changed.
+        .filter(|(distance, name)| *distance <= 1 + name.len().min(word.len()) / 4 && *distance < name.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
@@ -363,8 +364,12 @@ mod tests {
         assert_eq!(message("batch = 0"), "`data.batch` is 0, out of range | `data.batch` takes a value in 1..=65536");
         assert!(message("rate = nan").contains("out of range"));
         assert!(message("share = 2").contains("`data.share` takes a value in 0.0..=1.0"));
-        assert!(message("batch = 'many'").starts_with("`data.batch` cannot be many: invalid type: string"));
-        assert!(message("batch = -1").starts_with("`data.batch` cannot be -1"));
+        assert!(message("batch = 'many'").starts_with("`data.batch` cannot be `many`: invalid type: string"));
+        assert!(message("batch = -1").starts_with("`data.batch` cannot be `-1`"));
+        assert!(message("limit = 'all'").ends_with(" | `data.limit`: At most so many"));
+        assert!(message("norm = true").starts_with("`data.norm` cannot be `true`: unknown variant"));
+        assert_eq!(nearest("x", &["0", "1"]), None);
+        assert_eq!(nearest("s3", &["s1", "t7"]), Some("s1"));
         assert!(message("norm = 'layer'").contains("expected `none` or `batch`"));
     }
 

@@ -1,11 +1,26 @@
 //! CPU kernels for training, the thread pool they run on, and random numbers that are functions of their position.
 //!
-//! [`burn`] holds what networks call: operations on Burn's tensors. Today they are made of Burn's own operations, which
-//! run on its `flex` backend; fused kernels go under the same signatures.
+//! Kernels take plain slices and sizes. They are written once and compiled for each instruction set ([`Isa`]), which is
+//! chosen at run time. [`burn`] holds what networks call: the kernels as operations on Burn's tensors.
 
+pub mod activation;
+pub mod buffer;
 pub mod burn;
+pub mod conv;
+pub mod conv_weight;
+pub mod layout;
+pub mod linear;
+pub mod loss;
+pub mod norm;
+pub mod optim;
+mod patches;
 pub mod pool;
 pub mod random;
+pub mod reference;
+mod simd;
+mod tile;
+
+pub use simd::{Isa, force_isa, isa};
 
 /// What follows a layer.
 #[derive(Clone, Copy, Debug, PartialEq)]

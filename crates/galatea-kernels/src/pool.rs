@@ -111,6 +111,55 @@ pub fn parallel_for(n: usize, body: impl Fn(usize) + Sync) {
     }
 }
 
+/// Calls `body` with every part of `values` of length `chunk` (the last may be shorter) and the index of its first value.
+///
+/// # Panics
+/// As [`parallel_for`], and if `chunk` is 0.
+pub fn parallel_chunks(values: &mut [f32], chunk: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
+    let len = values.len();
+    let shared = Shared::new(values);
+    parallel_for(len.div_ceil(chunk), |i| {
+        let first = i * chunk;
+        // SAFETY: parts do not overlap.
+        body(first, unsafe { shared.slice(first, chunk.min(len - first)) });
+    });
+}
+
+/// Values that several threads write, each its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a> {
+    start: *mut f32,
+    len: usize,
+    _values: std::marker::PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: access is by `unsafe` functions only, whose callers keep threads apart.
+unsafe impl Send for Shared<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Shared<'_> {}
+
+impl<'a> Shared<'a> {
+    pub(crate) fn new(values: &'a mut [f32]) -> Self {
+        Self { start: values.as_mut_ptr(), len: values.len(), _values: std::marker::PhantomData }
+    }
+
+    /// A pointer to the value at `index`.
+    #[inline(always)]
+    pub(crate) fn at(self, index: usize) -> *mut f32 {
+        debug_assert!(index <= self.len);
+        self.start.wrapping_add(index)
+    }
+
+    /// # Safety
+    /// Nobody else uses these values as long as the slice lives.
+    #[expect(clippy::mut_from_ref, reason = "that is what it is for")]
+    pub(crate) unsafe fn slice(&self, first: usize, len: usize) -> &mut [f32] {
+        assert!(first <= self.len && len <= self.len - first);
+        // SAFETY: inside of the values, and the caller keeps others away.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(first), len) }
+    }
+}
+
 impl Pool {
     /// Runs a loop with the help of some threads. To be called by the holder of `busy` only.
     fn run(

@@ -98,7 +98,10 @@ impl RunConfig {
         // Laid over the defaults, so that the message names the key.
         let train = match table.remove("train") {
             None => Plan::default(),
-            Some(Value::Table(train)) => galatea_data::settings::overlay("train", &train)?,
+            Some(Value::Table(train)) => galatea_data::settings::overlay("train", &train).map_err(|error| {
+                let hint = error.hint.unwrap_or_else(|| "put it back to what it was".into());
+                Error::invalid(path, error.problem, hint)
+            })?,
             Some(other) => return Err(invalid(&format!("`train` is {other} and should be a table"))),
         };
         train.validate()?;
@@ -214,7 +217,10 @@ mod tests {
         assert!(message("seed = 1\n[data]\nsource = 'x'").contains("missing field `family`"));
         assert!(message("famly = 'x'").contains("famly"));
         let good = config().to_text().unwrap();
-        assert_eq!(message(&good.replace("keep_last", "keep_lats")), "there is no setting `train.keep_lats`");
+        assert_eq!(
+            message(&good.replace("keep_last", "keep_lats")),
+            "`run.toml`: there is no setting `train.keep_lats`"
+        );
         assert!(message(&good.replace("minutes = 0.5", "minutes = -1")).contains("`train.minutes`"));
         let mut big = config();
         big.seed = u64::MAX;

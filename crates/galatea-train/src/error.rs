@@ -112,16 +112,11 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         use std::io::ErrorKind as Kind;
         let hint = match self {
-            Self::Io { source, path, .. } => match source.kind() {
-                Kind::NotFound => return Some(format!("check the spelling of `{}`", path.display())),
-                Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
-                    "choose a folder that you may write to, or change its permissions"
-                }
+            Self::Io { action, source, path } => match source.kind() {
                 Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
                     "free some space and resume the run: it goes on from its last checkpoint"
                 }
-                Kind::NotADirectory => "a folder is needed where there is a file; name another one",
-                _ => return None,
+                _ => return galatea_data::io_hint(action, source, path),
             },
             Self::Invalid { hint, .. } | Self::Usage { hint, .. } => hint,
             Self::Setting(error) => return error.hint.clone(),

@@ -33,7 +33,7 @@ impl Plan {
         match self.minutes {
             Some(minutes) if !(minutes > 0.0 && minutes <= 1e6) => Err(Error::usage(
                 format!("`train.minutes` is {minutes}"),
-                "give a number of minutes above 0, such as 5 or 0.5",
+                "give a number of minutes above 0 and up to a million, such as 5 or 0.5",
             )),
             _ => Ok(()),
         }

@@ -48,12 +48,17 @@ impl Error {
 
     /// Whether the request was wrong, and not the world: the program exits with 2 then, with 1 otherwise.
     pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::Usage { .. }
-                | Self::Data(galatea_data::Error::Usage { .. })
-                | Self::Model(galatea_models::Error::Usage { .. } | galatea_models::Error::Setting(_))
-        )
+        use galatea_train::Error as Train;
+        let of_data = |error: &galatea_data::Error| matches!(error, galatea_data::Error::Usage { .. });
+        let of_model = |error: &galatea_models::Error| {
+            matches!(error, galatea_models::Error::Usage { .. } | galatea_models::Error::Setting(_))
+        };
+        match self {
+            Self::Usage { .. } | Self::Train(Train::Usage { .. } | Train::Setting(_)) => true,
+            Self::Data(error) | Self::Train(Train::Data(error)) => of_data(error),
+            Self::Model(error) | Self::Train(Train::Model(error)) => of_model(error),
+            Self::Train(_) | Self::Metrics(_) => false,
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use galatea_data::settings::{Key, Settings, nearest, overlay, overlay_onto, to_table, unknown};
+use galatea_data::formats::FORMATS;
+use galatea_data::settings::{Key, Settings, nearest, overlay, to_table, unknown};
 use galatea_data::{AugmentOptions, DataOptions, Dataset, settings};
 use galatea_models::{Family, registry};
 use galatea_train::{DataConfig, Plan, RunConfig};
@@ -118,6 +119,25 @@ impl Request {
     /// # Errors
     /// If the data cannot be read, a family, preset or key is unknown, or a value is wrong.
     pub fn resolve(&self) -> Result<Resolved> {
+        self.resolve_all().map_err(|error| self.with_file(error))
+    }
+
+    /// The error, with the name of the configuration file where that alone has it.
+    fn with_file(&self, error: Error) -> Error {
+        let Some(path) = &self.config else { return error };
+        let alone = Self { data: self.data.clone(), config: self.config.clone(), ..Self::default() };
+        let problem = error.to_string();
+        let name = path.display().to_string();
+        let is_of_file = error.is_usage()
+            && !problem.contains(&name)
+            && alone.resolve_all().is_err_and(|other| other.to_string() == problem);
+        match is_of_file {
+            true => Error::Usage { problem: format!("`{name}`: {problem}"), hint: error.hint() },
+            false => error,
+        }
+    }
+
+    fn resolve_all(&self) -> Result<Resolved> {
         let mut layers = match &self.config {
             Some(path) => Layers::read(path)?,
             None => Layers::default(),
@@ -137,20 +157,20 @@ impl Request {
             layers.put_under(family, &preset)?;
         }
 
-        let (data, data_settings, eval) = layers.open(self.data.clone())?;
-        let source = self.data.clone().or(layers.source).unwrap_or_else(|| DEFAULT_DATA.to_owned());
-        let mut plan = Plan::default();
-        overlay_onto("train", &layers.train, &mut plan)?;
+        // What is quick to check comes before the data, which may take minutes to read.
+        let mut plan: Plan = overlay("train", &layers.train)?;
         plan.validate()?;
         if plan.steps == 0 && plan.minutes.is_none() {
             plan.steps = family.steps();
         }
-        let model = family.resolve(&layers.model, data.spec())?;
-        eval.named_features(data.spec())?;
         let seed = self.seed.or(layers.seed).unwrap_or(0);
         if i64::try_from(seed).is_err() {
             return Err(Error::usage(format!("the seed {seed} is too large"), "seeds are below 2^63"));
         }
+        let (data, data_settings, eval) = layers.open(self.data.clone())?;
+        let source = self.data.clone().or(layers.source).unwrap_or_else(|| DEFAULT_DATA.to_owned());
+        let model = family.resolve(&layers.model, data.spec())?;
+        eval.named_features(data.spec())?;
         let config = RunConfig {
             galatea: env!("CARGO_PKG_VERSION").to_owned(),
             family: family.info().name.to_owned(),
@@ -211,12 +231,12 @@ struct Layers {
 impl Layers {
     /// A configuration file; it may be partial.
     fn read(path: &Path) -> Result<Self> {
-        let problem = |what: String| galatea_data::Error::invalid(path, what);
+        const COMPARE: &str = "compare it with the `config.toml` of a run";
+        let problem = |what: String, hint: &str| Error::usage(format!("`{}`: {what}", path.display()), hint);
         let text = std::fs::read_to_string(path).map_err(|error| galatea_data::Error::io("read", path, error))?;
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
             let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-            problem(format!("line {line} is no TOML: {}", error.message()))
-                .with_hint("compare it with the `config.toml` of a run")
+            problem(format!("line {line} is no TOML: {}", error.message()), COMPARE)
         })?;
         let mut layers = Self::default();
         for (key, value) in table {
@@ -227,7 +247,7 @@ impl Layers {
                 ("data", Value::Table(mut data)) => {
                     match data.remove("source") {
                         Some(Value::String(source)) => layers.source = Some(source),
-                        Some(other) => return Err(problem(format!("`data.source` is {other}, not a text")).into()),
+                        Some(other) => return Err(problem(format!("`data.source` is {other}, not a text"), COMPARE)),
                         None => {}
                     }
                     layers.data = data;
@@ -239,10 +259,10 @@ impl Layers {
                     let known = ["family", "seed", "data", "train", "model", "eval"];
                     let hint = match nearest(key, &known) {
                         Some(name) if name != key => format!("did you mean `{name}`?"),
-                        Some(_) => format!("`{key}` cannot be {value}; compare it with the `config.toml` of a run"),
+                        Some(_) => format!("`{key}` cannot be `{value}`; {COMPARE}"),
                         None => format!("known are {}", known.join(", ")),
                     };
-                    return Err(problem(format!("`{key}` is not understood")).with_hint(hint).into());
+                    return Err(problem(format!("`{key}` is not understood"), &hint));
                 }
             }
         }
@@ -279,7 +299,14 @@ impl Layers {
             let table = match section {
                 "model" => &mut self.model,
                 "data" => &mut self.data,
-                "train" => &mut self.train,
+                "train" => {
+                    // Of two ways to say how long, the later one counts, such as that after a file's.
+                    let other = if rest == "steps" { "minutes" } else { "steps" };
+                    if matches!(rest, "steps" | "minutes") {
+                        self.train.remove(other);
+                    }
+                    &mut self.train
+                }
                 "eval" => &mut self.eval,
                 _ => {
                     return Err(Error::usage(
@@ -346,11 +373,73 @@ fn parse(text: &str) -> Value {
         .unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// A path as it is found from any folder; a name as it is.
+/// Paths as they are found from any folder; a name as it is.
 fn absolute(source: &str) -> String {
-    let path = Path::new(source);
-    match path.exists().then(|| path.canonicalize()) {
-        Some(Ok(full)) => full.to_string_lossy().into_owned(),
-        _ => source.to_owned(),
+    let is_name = FORMATS.iter().find(|format| format.claims(source)).is_some_and(|format| !format.names().is_empty());
+    if is_name {
+        return source.to_owned();
+    }
+    let full = |path: &str| Path::new(path).canonicalize().map(|full| full.to_string_lossy().into_owned());
+    // A file, or else a pair of them.
+    let pair = || source.split_once(',').and_then(|(a, b)| Some(format!("{},{}", full(a).ok()?, full(b).ok()?)));
+    full(source).ok().or_else(pair).unwrap_or_else(|| source.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_written_in_full_and_names_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "x").unwrap();
+            path.canonicalize().unwrap().to_string_lossy().into_owned()
+        };
+        let (a, b) = (write("a.idx"), write("b.idx"));
+        let within = |name: &str| folder.path().join("..").join(folder.path().file_name().unwrap()).join(name);
+        let (long_a, long_b) = (within("a.idx"), within("b.idx"));
+        assert_eq!(absolute(long_a.to_str().unwrap()), a);
+        assert_eq!(absolute(&format!("{},{}", long_a.display(), long_b.display())), format!("{a},{b}"));
+        // Whatever lies in this folder.
+        assert_eq!(
+            ["digits", "mnist", "kmnist/test", "nowhere"].map(absolute),
+            ["digits", "mnist", "kmnist/test", "nowhere"]
+        );
+    }
+
+    #[test]
+    fn the_later_of_steps_and_minutes_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.toml");
+        std::fs::write(&path, "[train]\nminutes = 3.0\n[data]\nlimit = 20").unwrap();
+        let plan = |settings: &[&str]| {
+            let settings = settings.iter().map(ToString::to_string).collect();
+            let request = Request { config: Some(path.clone()), settings, ..Request::default() };
+            let plan = request.resolve().unwrap().config.train;
+            (plan.steps, plan.minutes)
+        };
+        assert_eq!(plan(&["train.steps=7"]), (7, None));
+        assert_eq!(plan(&["train.steps=7", "train.minutes=2"]).1, Some(2.0));
+        assert_eq!(plan(&[]).1, Some(3.0));
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_file_is_said_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.toml");
+        let said = |text: &str, setting: &str| {
+            std::fs::write(&path, text).unwrap();
+            let settings = vec!["data.limit=20".to_owned(), setting.to_owned()];
+            let error = Request { config: Some(path.clone()), settings, ..Request::default() }.resolve().unwrap_err();
+            assert!(error.is_usage() && error.hint().is_some(), "{error}");
+            error.to_string().replace(&path.display().to_string(), "a.toml")
+        };
+        assert_eq!(said("[model]\nbatch = 0", "latent=8"), "`a.toml`: `batch` is 0, out of range");
+        assert_eq!(said("[train]\nminutes = -1.0", "latent=8"), "`a.toml`: `train.minutes` is -1");
+        assert_eq!(said("[model]\nlatent = 9", "batch=0"), "`batch` is 0, out of range");
+        assert_eq!(said("\nseed = 'x'", "latent=8"), "`a.toml`: `seed` is not understood");
+        assert_eq!(said("seed = 1\nseed = 2", "latent=8"), "`a.toml`: line 2 is no TOML: duplicate key");
     }
 }

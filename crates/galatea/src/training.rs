@@ -1,15 +1,15 @@
 //! Train and resume.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::prelude::Device;
-use galatea_data::{Dataset, HostBatch};
+use galatea_data::{Dataset, HostBatch, Split};
 use galatea_metrics::Report;
 use galatea_models::{Session, registry};
 use galatea_train::observers::{JsonLines, Samples, TensorBoard};
-use galatea_train::{End, Feed, Observer, Run, RunConfig, Summary, Writer};
+use galatea_train::{Action, Context, End, Event, Feed, Observer, Reading, Run, RunConfig, Summary, Writer};
 
 use crate::evaluation::{self, EvalOptions};
 use crate::request::{DataSettings, Request, Resolved};
@@ -90,6 +90,32 @@ pub fn resume(reference: &str, surroundings: Surroundings) -> Result<Trained> {
     go(session, data, data_settings, &config, &eval, &run, surroundings)
 }
 
+/// Judges the model when all steps are done; the values go to the logs of the run, as those of any metric.
+struct Judge {
+    data: Arc<dyn Dataset>,
+    split: Split,
+    eval: EvalOptions,
+    verdict: Arc<Mutex<Option<Result<Report>>>>,
+}
+
+impl Observer for Judge {
+    fn observe(&mut self, event: &Event<'_>, context: &Context<'_>) -> galatea_train::Result<Action> {
+        let Event::Finished { summary: Summary { end: End::Finished, .. } } = event else {
+            return Ok(Action::Continue);
+        };
+        let report = evaluation::judge(context.session, &*self.data, &self.split, &self.eval);
+        let readings = report.iter().flat_map(|report| &report.rows).map(|row| Reading {
+            metric: row.metric.clone(),
+            value: row.value,
+            floor: row.floor,
+            ceiling: row.ceiling,
+        });
+        let action = Action::Evaluated(readings.collect());
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
+        Ok(action)
+    }
+}
+
 fn go(
     mut session: Box<dyn Session>,
     data: Arc<dyn Dataset>,
@@ -111,13 +137,13 @@ fn go(
     let mut observers: Vec<Box<dyn Observer>> =
         vec![Box::new(JsonLines::new()), Box::new(TensorBoard::new()), Box::new(Samples)];
     observers.extend(surroundings.observers);
+    let verdict = Arc::new(Mutex::new(None));
+    if eval.samples > 0 && evaluation::can_judge(&split) {
+        // Last, so that the others know that training is over while it works.
+        observers.push(Box::new(Judge { data, split, eval: eval.clone(), verdict: verdict.clone() }));
+    }
     let summary = galatea_train::train(&mut *session, &feed, config, run, &mut observers, &surroundings.stop)?;
-    let report = match summary.end {
-        End::Finished if eval.samples > 0 && evaluation::can_judge(&split) => {
-            Some(evaluation::judge(&*session, &*data, &split, eval)?)
-        }
-        _ => None,
-    };
+    let report = verdict.lock().unwrap_or_else(PoisonError::into_inner).take().transpose()?;
     let run = Run::open(Path::new("."), &run.path().to_string_lossy())?;
     let generator = Generator::from_session(session, config.seed, summary.step);
     Ok(Trained { run, summary, report, generator })

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use galatea::{Error, Request, formats, write};
+use galatea::{Error, Request, fetch, formats, write};
 use serde_json::json;
 
 use crate::args::Common;
@@ -22,10 +22,28 @@ pub(crate) fn list(common: &Common) -> Result<ExitCode> {
             });
             print_line(&line.to_string())?;
         }
-        rows.push(vec![format.name().to_owned(), format.examples().join(", "), format.summary().to_owned()]);
+        rows.push(vec![format!("  {}", format.name()), format.examples().join(", "), format.summary().to_owned()]);
+    }
+    // Where downloads go is no matter as long as nothing is fetched.
+    let home = formats::data_home().ok();
+    let mut downloads = Vec::new();
+    for download in fetch::CATALOGUE {
+        let here = home.as_ref().is_some_and(|home| fetch::is_here(download, home));
+        if common.json {
+            let line = json!({
+                "download": download.name, "summary": download.summary, "licence": download.licence, "here": here,
+            });
+            print_line(&line.to_string())?;
+        }
+        let how = if here { "here".to_owned() } else { format!("galatea data get {}", download.name) };
+        downloads.push(vec![
+            format!("  {}", download.name),
+            how,
+            format!("{} ({})", download.summary, download.licence),
+        ]);
     }
     if !common.json {
-        print(&columns(&rows))?;
+        print(&format!("What `--data` takes:\n{}\nDownloads:\n{}", columns(&rows), columns(&downloads)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -83,7 +101,7 @@ pub(crate) fn show(
 pub(crate) fn get(name: &str, mirror: Option<&str>, common: &Common) -> Result<ExitCode> {
     let home = formats::data_home().map_err(Error::from)?;
     let bar = progress::Download::new(common);
-    let folder = galatea::fetch::get(name, &home, mirror, &mut |progress| bar.at(&progress)).map_err(Error::from)?;
+    let folder = fetch::get(name, &home, mirror, &mut |progress| bar.at(&progress)).map_err(Error::from)?;
     bar.end();
     if common.json {
         print_line(&json!({ "name": name, "folder": folder }).to_string())?;

@@ -10,15 +10,18 @@ pub(crate) mod train;
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::CommandFactory;
 
 /// Prints to stdout; a closed pipe is an error that `main` takes for the end.
 pub(crate) fn print(text: &str) -> Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// As [`print()`], of a file's contents.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(())
+    out.write_all(bytes).and_then(|()| out.flush()).context("cannot write to the standard output")
 }
 
 /// Prints a line to stdout.
@@ -29,6 +32,6 @@ pub(crate) fn print_line(text: &str) -> Result<()> {
 pub(crate) fn completions(shell: clap_complete::Shell) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut crate::args::Cli::command(), "galatea", &mut script);
-    std::io::stdout().write_all(&script)?;
+    print_bytes(&script)?;
     Ok(ExitCode::SUCCESS)
 }

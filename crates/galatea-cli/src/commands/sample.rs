@@ -1,6 +1,6 @@
 //! `galatea sample` and `galatea interpolate`.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,11 +8,14 @@ use anyhow::Result;
 use galatea::{Error, Generator, HostTensor, SampleRequest, device, write};
 
 use crate::args::{Common, Drawing, InterpolateArgs, SampleArgs};
-use crate::commands::print_line;
+use crate::commands::{print_bytes, print_line};
 use crate::progress;
 
 /// How long an animation shows each picture, in milliseconds.
 const FRAME: u32 = 80;
+
+/// Most memory for samples that go into one file.
+const MAX_BYTES: u64 = 4 << 30;
 
 pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
     let drawing = &args.drawing;
@@ -22,6 +25,7 @@ pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
     if let Target::Folder(folder) = &target {
         return into_folder(&generator, &request, folder, common);
     }
+    check_size(&generator, args.number)?;
     let samples = generator.sample(&request)?.values;
     put(&samples, &target, drawing.columns, common)
 }
@@ -38,9 +42,22 @@ pub(crate) fn interpolate(args: InterpolateArgs, common: &Common) -> Result<Exit
             &format!("walking in class `{}`; choose another with `--class`", generator.classes()[0]),
         );
     }
+    check_size(&generator, args.number * u64::from(args.frames))?;
     let frames = generator.interpolate(&request, args.frames.into())?;
     let columns = drawing.columns.or(Some(args.frames.into()));
     put(&frames, &Target::of(&drawing.output)?, columns, common)
+}
+
+/// Refuses what would fill the memory: what goes into one file is held in it.
+fn check_size(generator: &Generator, count: u64) -> Result<()> {
+    let values: usize = generator.spec().shape().iter().product();
+    let bytes = count.saturating_mul(4 * values as u64);
+    if bytes <= MAX_BYTES {
+        return Ok(());
+    }
+    let problem = format!("{count} pictures in one file need {} MiB of memory", bytes >> 20);
+    let fit = MAX_BYTES / (4 * values as u64).max(1);
+    Err(Error::usage(problem, format!("draw at most {fit}, or one file each with `galatea sample -o FOLDER/`")).into())
 }
 
 pub(crate) fn open(model: &Path, common: &Common) -> Result<Generator> {
@@ -112,9 +129,7 @@ fn put(pictures: &HostTensor, target: &Target, columns: Option<u32>, common: &Co
     let columns = columns.map_or_else(square, |columns| columns as usize);
     let (path, bytes) = match target {
         Target::Stdout => {
-            let mut out = std::io::stdout().lock();
-            out.write_all(&write::png::grid(pictures, columns).map_err(Error::from)?)?;
-            out.flush()?;
+            print_bytes(&write::png::grid(pictures, columns).map_err(Error::from)?)?;
             return Ok(ExitCode::SUCCESS);
         }
         Target::Folder(folder) => {

@@ -1,8 +1,10 @@
 //! `galatea train`.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use galatea::{End, Error, Request, Surroundings, Trained, device};
@@ -12,17 +14,19 @@ use crate::args::{Common, TrainArgs};
 use crate::commands::{print, print_line};
 use crate::{exit, progress};
 
-pub(crate) fn run(args: TrainArgs, common: &Common) -> Result<ExitCode> {
-    let stop = stop_on_signal()?;
+/// Trains; `began` is when the program did.
+pub(crate) fn run(args: TrainArgs, common: &Common, began: Instant) -> Result<ExitCode> {
+    let stop = stop_on_signal(common.quiet)?;
+    let first_step = Arc::new(OnceLock::new());
     let surroundings = Surroundings {
         root: common.runs.clone(),
         name: args.name.clone(),
         device: device(&common.device)?,
-        observers: vec![Box::new(progress::Training::new(common))],
+        observers: vec![Box::new(progress::Training::new(common, began, first_step.clone()))],
         stop,
     };
     if let Some(run) = &args.resume {
-        return told(galatea::resume(run, surroundings)?, common);
+        return told(galatea::resume(run, surroundings)?, common, first_step.get());
     }
     let mut settings = args.set;
     settings.extend(args.steps.map(|steps| format!("train.steps={steps}")));
@@ -37,24 +41,29 @@ pub(crate) fn run(args: TrainArgs, common: &Common) -> Result<ExitCode> {
     progress::note(common, &format!("{}: {} examples, {}", data.name(), data.len(), data.spec()));
     data.notes().iter().for_each(|note| progress::note(common, note));
     resolved.warnings().iter().for_each(|warning| progress::warn(warning));
-    told(galatea::train_in(resolved, surroundings)?, common)
+    told(galatea::train_in(resolved, surroundings)?, common, first_step.get())
 }
 
 /// A flag that Ctrl-C or a request to terminate sets; the second one ends the program at once.
-fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+fn stop_on_signal(quiet: bool) -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::SeqCst) {
             std::process::exit(exit::INTERRUPTED.into());
         }
-        eprintln!("stopping after this step, with a checkpoint; once more to stop at once");
+        if !quiet {
+            // On a terminal the cursor is behind the bar.
+            let line = if std::io::stderr().is_terminal() { "\n" } else { "" };
+            progress::say(&format!("{line}stopping after this step, with a checkpoint; once more to stop at once"));
+        }
     })
     .context("cannot listen for Ctrl-C")?;
     Ok(stop)
 }
 
-fn told(trained: Trained, common: &Common) -> Result<ExitCode> {
+/// Tells how training went; `first_step` is the time from the start of the program to the end of its first step.
+fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Result<ExitCode> {
     let Trained { run, summary, report, .. } = &trained;
     let reference = run.path().display();
     if let End::Interrupted = summary.end {
@@ -71,7 +80,7 @@ fn told(trained: Trained, common: &Common) -> Result<ExitCode> {
         let line = json!({
             "event": "finished", "run": run.path(), "step": summary.step, "images_seen": summary.images_seen,
             "seconds": summary.seconds, "samples": summary.samples, "report": report,
-            "peak_memory_bytes": peak_memory(),
+            "peak_memory_bytes": peak_memory(), "first_step_seconds": first_step.map(Duration::as_secs_f64),
         });
         print_line(&line.to_string())?;
         return Ok(ExitCode::SUCCESS);
@@ -83,8 +92,11 @@ fn told(trained: Trained, common: &Common) -> Result<ExitCode> {
         print(&report.to_string())?;
     }
     let mut text = format!("{} steps in {:.0} s", summary.step, summary.seconds);
+    if let Some(time) = first_step {
+        text.push_str(&format!(", the first after {:.2} s", time.as_secs_f64()));
+    }
     if let Some(bytes) = peak_memory() {
-        text.push_str(&format!(", {} MiB of memory at most", bytes >> 20));
+        text.push_str(&format!("; {} MiB of memory at most", bytes >> 20));
     }
     if let Some(samples) = &summary.samples {
         text.push_str(&format!("\nsamples: {}", samples.display()));

@@ -6,7 +6,7 @@ mod folder;
 mod idx;
 mod npy;
 
-use std::{path::Path, sync::Arc};
+use std::{io::ErrorKind, path::Path, sync::Arc};
 
 use crate::{DataOptions, Dataset, Error, Result, options::Plan, settings::nearest};
 
@@ -59,13 +59,21 @@ pub fn open(source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
 
 fn unknown(source: &str) -> Error {
     let path = Path::new(source);
-    if let Ok(meta) = path.metadata() {
-        debug_assert!(!meta.is_dir(), "the folder format takes every folder");
-        let (problem, hint) = match crate::picture::is_picture_name(path) {
-            true => ("this is one picture, and a data set is many", "name the folder that it is in".to_owned()),
-            false => ("this is no format that can be read", format!("known are {}", possible())),
-        };
-        return Error::invalid(path, problem).with_hint(hint);
+    match path.metadata() {
+        Ok(meta) => {
+            debug_assert!(!meta.is_dir(), "the folder format takes every folder");
+            let (problem, hint) = match crate::picture::is_picture_name(path) {
+                true => ("this is one picture, and a data set is many", "name the folder that it is in".to_owned()),
+                false => ("this is no format that can be read", format!("known are {}", possible())),
+            };
+            return Error::invalid(path, problem).with_hint(hint);
+        }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Error::io("read", path, error),
+        Err(_) if path.is_symlink() => {
+            let problem = "this is a link to something that is not there";
+            return Error::invalid(path, problem).with_hint("mend the link, or name what it should lead to");
+        }
+        Err(_) => {}
     }
     let names: Vec<&str> = FORMATS.iter().flat_map(|format| format.names()).collect();
     let hint = match nearest(source, &names) {

@@ -127,11 +127,32 @@ struct Place<'a> {
     path: &'a Path,
     /// Its name in an archive; empty for a file of its own.
     key: &'a str,
+    /// What to do if it is no array.
+    save: &'static str,
+    /// What to do if its elements cannot be read.
+    convert: &'static str,
 }
 
-const SAVE: &str = "write it with `np.save(path, array)`, `array` of type `uint8` or `float32`";
+impl<'a> Place<'a> {
+    /// Of pictures or their labels.
+    fn new(path: &'a Path, key: &'a str) -> Self {
+        let numbers = "give one class number per picture, such as by `np.unique(labels, return_inverse=True)[1]`";
+        let (save, convert) = match LABEL_KEYS.contains(&key) {
+            true => (numbers, numbers),
+            false => (
+                "write it with `np.save(path, images)`, `images` of type `uint8` or `float32`",
+                "convert it with `images.astype(np.float32)`",
+            ),
+        };
+        Self { path, key, save, convert }
+    }
 
-impl Place<'_> {
+    /// Of rows of numbers.
+    fn of_rows(path: &'a Path) -> Self {
+        let save = "write it with `np.save(path, array)`, `array` of type `float32` or `float64`";
+        Self { path, key: "", save, convert: "convert it with `array.astype(np.float32)`" }
+    }
+
     fn bad(self, problem: impl std::fmt::Display, hint: &str) -> Error {
         let key = if self.key.is_empty() { String::new() } else { format!("`{}`: ", self.key) };
         Error::invalid(self.path, format!("{key}{problem}")).with_hint(hint)
@@ -163,31 +184,31 @@ fn read_header(place: Place<'_>, reader: &mut impl Read, bytes: u64) -> Result<P
     let mut start = [0; 8];
     reader.read_exact(&mut start).map_err(failed)?;
     if start[..6] != *b"\x93NUMPY" || !(1..=3).contains(&start[6]) {
-        return Err(place.bad("this is no NumPy array", SAVE));
+        return Err(place.bad("this is no NumPy array", place.save));
     }
     let mut length = [0; 4];
     let wide = start[6] > 1;
     reader.read_exact(&mut length[..if wide { 4 } else { 2 }]).map_err(failed)?;
     let length = u32::from_le_bytes(length) as usize;
     if length > MAX_HEADER {
-        return Err(place.bad(format!("the header claims {length} bytes"), SAVE));
+        return Err(place.bad(format!("the header claims {length} bytes"), place.save));
     }
     let mut header = vec![0; length];
     reader.read_exact(&mut header).map_err(failed)?;
     let header = String::from_utf8_lossy(&header);
-    let parsed = Header::parse(&header).map_err(|problem| place.bad(problem, SAVE))?;
+    let parsed = Header::parse(&header).map_err(|problem| place.bad(problem, place.save))?;
     let Header { descr, fortran, shape } = parsed;
     if descr.contains('O') {
-        return Err(place.bad("the array holds Python objects, not numbers", SAVE));
+        return Err(place.bad("the array holds Python objects, not numbers", place.save));
     }
     let dtype = Dtype::parse(&descr).ok_or_else(|| {
         let problem = format!("elements of type `{descr}` cannot be read");
-        place.bad(problem, "convert it with `array.astype(np.float32)`")
+        place.bad(problem, place.convert)
     })?;
     let count = shape.iter().try_fold(1u64, |all, size| all.checked_mul(*size as u64));
     let fits = |count: &u64| count.checked_mul(dtype.size as u64).is_some_and(|needed| needed <= bytes);
     match count.filter(fits) {
-        Some(0) => Err(place.bad(format!("there is nothing in it: its shape is {shape:?}"), SAVE)),
+        Some(0) => Err(place.bad(format!("there is nothing in it: its shape is {shape:?}"), place.save)),
         Some(count) => Ok(Promise { shape, fortran, dtype, count: count as usize }),
         None => {
             let problem =
@@ -214,7 +235,7 @@ fn read_numbers(place: Place<'_>, promise: &Promise, reader: &mut impl Read, mut
 
 /// Reads one array of a source of `bytes` bytes.
 fn read_array(path: &Path, key: &str, mut reader: impl Read, bytes: u64, plan: &Plan) -> Result<Array> {
-    let place = Place { path, key };
+    let place = Place::new(path, key);
     let promise = read_header(place, &mut reader, bytes)?;
     let examples = promise.shape.first().copied().unwrap_or(1);
     let held = if promise.dtype.is_byte() { 1 } else { 4 };
@@ -263,7 +284,7 @@ pub enum Rows {
 pub fn read_rows(path: &Path, memory_bytes: u64) -> Result<Rows> {
     let file = File::open(path).map_err(|error| Error::io("read", path, error))?;
     let bytes = file.metadata().map_err(|error| Error::io("read", path, error))?.len();
-    let place = Place { path, key: "" };
+    let place = Place::of_rows(path);
     let mut reader = BufReader::new(file);
     let promise = read_header(place, &mut reader, bytes)?;
     let Promise { shape, fortran, dtype, count } = &promise;

@@ -298,8 +298,10 @@ fn an_unreadable_folder() {
     if fs::read_dir(&closed).is_ok() {
         return; // The superuser may read everything.
     }
-    let text = refusal(&closed, &options());
-    assert!(text.starts_with("cannot list `") && text.contains("check the permissions"), "{text}");
+    for within in ["", "a.png", "a.npy"] {
+        let text = refusal(&closed.join(within), &options());
+        assert!(text.starts_with("cannot ") && text.contains("check the permissions"), "{text}");
+    }
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
@@ -317,6 +319,37 @@ fn bad_file(name: &str, bytes: &[u8]) -> String {
     let text = refusal(folder.path(), &options());
     assert!(text.contains(&format!("/{name}`: ")) && text.contains(" | "), "{text}");
     text
+}
+
+#[test]
+#[cfg(unix)]
+fn links_to_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    save(smooth(16, 16), folder.path(), "a/1.png");
+    std::os::unix::fs::symlink(folder.path().join("none"), folder.path().join("a/2.png")).unwrap();
+    let text = refusal(&folder.path().join("a"), &options());
+    assert!(text.contains("/2.png`: the file has gone, or it is a link to something that is not there |"), "{text}");
+    assert!(text.contains("data.skip_broken=true"), "{text}");
+    assert_eq!(opened(&folder.path().join("a"), &DataOptions { skip_broken: true, ..options() }).len(), 1);
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(folder.path().join("none"), &link).unwrap();
+    let text = refusal(&link, &options());
+    assert!(text.contains("/link`: this is a link to something that is not there | mend the link"), "{text}");
+}
+
+#[test]
+fn large_pictures_are_decoded_one_at_a_time() {
+    // Each is over the limit from which on pictures wait for each other, and none may wait for ever.
+    let folder = tempfile::tempdir().unwrap();
+    for i in 0..3 {
+        fs::write(
+            folder.path().join(format!("{i}.pgm")),
+            [b"P5 6000 6000 255\n", vec![i; 36_000_000].as_slice()].concat(),
+        )
+        .unwrap();
+    }
+    let data = opened(folder.path(), &DataOptions { size: "8".into(), ..options() });
+    assert_eq!((0..3).map(|i| pixel(&data, i, 4, 4)[0]).collect::<Vec<_>>(), [0, 1, 2]);
 }
 
 #[test]

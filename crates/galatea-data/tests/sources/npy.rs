@@ -158,7 +158,13 @@ fn archives_that_are_not_right() {
     assert!(labels("(6, 10)", "'|u1'", &[0; 60]).contains("labels of shape [6, 10] for 6 pictures"));
     assert!(labels("(6,)", "'<f4'", &floats([0.5; 6])).contains("`y`: 0.5 is no class number"));
     assert!(labels("(6,)", "'<f4'", &floats([f32::NAN; 6])).contains("NaN is no class number"));
-    assert!(labels("(6,)", "'|O'", &[0; 60]).contains("`y`: the array holds Python objects"));
+    for (dtype, said) in [("'|O'", "holds Python objects"), ("'<U1'", "of type `<U1` cannot be read")] {
+        let text = labels("(6,)", dtype, &[0; 60]);
+        assert!(
+            text.contains("`y`: ") && text.contains(said) && text.contains("| give one class number per"),
+            "{text}"
+        );
+    }
     let whole = npz(&[("x", &images)], CompressionMethod::Deflated);
     let (_folder, path) = file("set.npz", &whole[..whole.len() / 2]);
     assert!(refusal(&path, &options()).contains("this is no readable zip archive"));
@@ -176,7 +182,7 @@ fn bad(bytes: &[u8]) -> String {
 fn objects_and_other_types() {
     let text = bad(&npy("'|O'", "False", "(10, 28, 28)", b"\x80\x04pickled"));
     assert!(
-        text.contains("the array holds Python objects, not numbers | write it with `np.save(path, array)`"),
+        text.contains("the array holds Python objects, not numbers | write it with `np.save(path, images)`"),
         "{text}"
     );
     assert!(bad(&npy("[('a', '<f4'), ('b', '<i4')]", "False", "(8,)", &[0; 64])).contains("named fields"));

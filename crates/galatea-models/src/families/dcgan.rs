@@ -11,10 +11,9 @@ use std::sync::OnceLock;
 
 use burn::module::{Module, Param};
 use burn::prelude::*;
-use burn::tensor::activation::relu;
 use galatea_data::{DataSpec, HostBatch, HostTensor, choice, settings};
 use galatea_kernels::Activation;
-use galatea_kernels::burn::{batch_norm, from_vec, linear, scale_shift, to_vec};
+use galatea_kernels::burn::{batch_norm, flatten, from_vec, linear, scale_shift, to_vec, unflatten};
 
 use crate::nn::adversarial::{Adversarial, Critic, Game, Labels, Schedule};
 use crate::nn::layers::{Conv, ConvUp, Linear, gain, kept, through, trained};
@@ -322,7 +321,6 @@ impl Generator {
     }
 
     fn run(mut self, z: Tensor<2>, labels: Labels, statistics: Statistics) -> (Tensor<4>, Self) {
-        let n = z.dims()[0];
         let z = match &labels {
             Some(labels) => Tensor::cat(vec![z, labels.clone()], 1),
             None => z,
@@ -330,7 +328,7 @@ impl Generator {
         let (channels, [height, width]) = self.pictures[0];
         let normalised = !self.norms.is_empty();
         let before = if normalised { Activation::Identity } else { Activation::Relu };
-        let mut x = self.start.forward(z, before).reshape([n, channels, height, width]);
+        let mut x = unflatten(self.start.forward(z, before), [channels, height, width]);
         for (i, up) in self.ups.iter().enumerate() {
             if let Some(norm) = self.norms.get_mut(i) {
                 x = norm.forward(x, &labels, &statistics);
@@ -377,32 +375,23 @@ impl BatchNorm {
     }
 
     fn forward(&mut self, x: Tensor<4>, labels: &Labels, statistics: &Statistics) -> Tensor<4> {
-        let channels = x.dims()[1];
-        let (gamma, beta) = (self.gamma.val(), self.beta.val());
-        let plain = labels.is_none();
-        let activation = if plain { Activation::Relu } else { Activation::Identity };
-        let (scale, shift): (Tensor<1>, Tensor<1>) = match plain {
-            true => (gamma.clone().flatten(0, 1), beta.clone().flatten(0, 1)),
-            false => (Tensor::ones([channels], &x.device()), Tensor::zeros([channels], &x.device())),
+        // A row for each picture, or one for all.
+        let of_class = |rows: Tensor<2>| match labels {
+            Some(labels) => linear(labels.clone(), rows, None, Activation::Identity),
+            None => rows,
         };
-        let y = if let Statistics::Fixed = statistics {
-            let scale = scale / self.variance.val().add_scalar(Self::EPSILON).sqrt();
-            let shift = shift - self.mean.val() * scale.clone();
-            scale_shift(x, scale, shift, activation)
-        } else {
-            let (y, mean, variance) = batch_norm(x, scale, shift, Self::EPSILON as f32, activation);
-            if let Statistics::Settle = statistics {
-                self.mean = kept(mean);
-                self.variance = kept(variance);
-            }
-            y
-        };
-        let Some(labels) = labels else { return y };
-        let n = y.dims()[0];
-        let of_class = |rows: Tensor<2>| {
-            linear(labels.clone(), rows, None, Activation::Identity).reshape([n, channels, 1, 1]) // [n, channels, 1, 1]
-        };
-        relu(y * of_class(gamma) + of_class(beta))
+        let (scale, shift) = (of_class(self.gamma.val()), of_class(self.beta.val()));
+        if let Statistics::Fixed = statistics {
+            let scale = scale / self.variance.val().add_scalar(Self::EPSILON).sqrt().unsqueeze();
+            let shift = shift - scale.clone() * self.mean.val().unsqueeze();
+            return scale_shift(x, scale, shift, Activation::Relu);
+        }
+        let (y, mean, variance) = batch_norm(x, scale, shift, Self::EPSILON as f32, Activation::Relu);
+        if let Statistics::Settle = statistics {
+            self.mean = kept(mean);
+            self.variance = kept(variance);
+        }
+        y
     }
 }
 
@@ -468,12 +457,11 @@ impl Discriminator {
 
 impl Critic<4> for Discriminator {
     fn judge(&self, x: Tensor<4>, labels: Labels) -> Tensor<2> {
-        let n = x.dims()[0];
         let mut x = x;
         for conv in &self.downs {
             x = conv.forward(x, self.activation);
         }
-        let features: Tensor<2> = x.reshape([n as i32, -1]); // [n, features]
+        let features = flatten(x); // [n, features]
         let logit = self.end.forward(features.clone(), Activation::Identity);
         match self.direction(labels) {
             Some(direction) => logit + (features * direction).sum_dim(1),
@@ -489,7 +477,8 @@ impl Critic<4> for Discriminator {
         if let Some(direction) = self.direction(labels) {
             gradient = gradient + direction;
         }
-        let mut gradient = gradient.reshape(outputs[outputs.len() - 1].dims());
+        let [_, channels, height, width] = outputs[outputs.len() - 1].dims();
+        let mut gradient = unflatten(gradient, [channels, height, width]);
         for conv in self.downs.iter().rev() {
             let y = outputs.pop().expect("an output per convolution");
             let [_, _, height, width] = outputs[outputs.len() - 1].dims();

@@ -72,7 +72,7 @@ impl<M: Module> Optimized<M> {
             sum.sum.sqrt()
         });
         let Adam { beta_1, beta_2, epsilon, clip } = self.adam;
-        let scale = norm.filter(|norm| *norm > clip).map(|norm| clip / norm);
+        let scale = norm.filter(|norm| *norm > clip).map_or(1.0, |norm| (clip / norm) as f32);
         let step = AdamStep {
             lr: learning_rate as f32,
             beta_1: beta_1 as f32,
@@ -162,7 +162,7 @@ struct Update<'a> {
     moments: &'a mut Vec<(Tensor<1>, Tensor<1>)>,
     next: usize,
     step: AdamStep,
-    scale: Option<f64>,
+    scale: f32,
 }
 
 impl ModuleMapper for Update<'_> {
@@ -172,10 +172,7 @@ impl ModuleMapper for Update<'_> {
         }
         let index = self.next;
         self.next += 1;
-        let Some(mut gradient) = self.gradients.remove::<D>(param.id) else { return param };
-        if let Some(scale) = self.scale {
-            gradient = gradient.mul_scalar(scale);
-        }
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
         let (id, value, mapper) = param.consume();
         let dims = value.dims();
         let flat = [dims.iter().product::<usize>()];
@@ -183,7 +180,7 @@ impl ModuleMapper for Update<'_> {
         let empty = || Tensor::zeros([0], &gradient.device());
         let (first, second) = std::mem::replace(&mut self.moments[index], (empty(), empty()));
         let value = value.inner().reshape(flat);
-        let (value, first, second) = adam_step(value, gradient.reshape(flat), first, second, &self.step);
+        let (value, first, second) = adam_step(value, gradient.reshape(flat), self.scale, first, second, &self.step);
         self.moments[index] = (first, second);
         Param::from_mapped_value(id, Tensor::from_inner(value.reshape(dims)).require_grad(), mapper)
     }

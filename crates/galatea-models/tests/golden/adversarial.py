@@ -148,7 +148,8 @@ class Conv:
         return torch.relu((x - mean) / (var + 1e-5).sqrt() * g[:, :, None, None] + b[:, :, None, None])
 
     def generate(self, z, y):
-        x = (with_labels(z, y) @ self.g.v["start.weight"] + self.g.v["start.bias"]).reshape(-1, 8, 4, 4)
+        x = (with_labels(z, y) @ self.g.v["start.weight"] + self.g.v["start.bias"])
+        x = x.reshape(-1, 4, 4, 8).permute(0, 3, 1, 2)  # rows hold pictures channels last
         x = F.conv_transpose2d(self.norm(0, x, y), self.g.v["ups.0.weight"], self.g.v["ups.0.bias"], 2, 1)
         x = F.conv_transpose2d(self.norm(1, x, y), self.g.v["ups.1.weight"], self.g.v["ups.1.bias"], 2, 1)
         return torch.tanh(x).reshape(-1, SIDE * SIDE)
@@ -157,7 +158,7 @@ class Conv:
         x = x.reshape(-1, 1, SIDE, SIDE)
         for i in range(2):
             x = F.leaky_relu(F.conv2d(x, self.d.weight(f"downs.{i}"), self.d.v[f"downs.{i}.bias"], 2, 1), SLOPE)
-        h = x.flatten(1)
+        h = x.permute(0, 2, 3, 1).flatten(1)
         logit = h @ self.d.weight("end") + self.d.v["end.bias"]
         return logit if y is None else logit + (h * (y @ self.d.v["classes.weight"])).sum(1, keepdim=True)
 

@@ -1,0 +1,272 @@
+//! Operations on Burn's tensors that networks are made of. All are differentiable, most of them twice: what gradient
+//! penalties need is composed of them (see `galatea_models::nn::layers`).
+//!
+//! On the CPU backend they run on this crate's kernels, elsewhere, or with `GALATEA_KERNELS=burn` in the environment, on
+//! Burn's own operations. Both give the same values up to rounding.
+
+mod autodiff;
+mod fused;
+mod plain;
+
+use std::sync::OnceLock;
+
+use burn::backend::{Dispatch, DispatchDevice, Flex};
+use burn::prelude::*;
+use burn::tensor::{DType, TensorData};
+
+use crate::Activation;
+use crate::buffer::Buffer;
+pub use crate::optim::AdamStep;
+use fused::{Direction, FusedOps, MeanLoss, row_major, tensor, values};
+
+/// Whether the kernels can work on `x`.
+fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
+    static OFF: OnceLock<bool> = OnceLock::new();
+    let off = *OFF.get_or_init(|| std::env::var("GALATEA_KERNELS").is_ok_and(|value| value == "burn"));
+    !off && x.dtype() == DType::F32 && matches!(x.device().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// A bias, or the tensor of no values that stands for none.
+fn or_none(b: Option<Tensor<1>>, device: &Device) -> burn::backend::DispatchTensor {
+    b.unwrap_or_else(|| Tensor::zeros([0], device)).into_dispatch()
+}
+
+/// `act(x W + b)`: `x` is `[n, inputs]`, `w` `[inputs, outputs]`, `b` `[outputs]`; the result `[n, outputs]`.
+///
+/// # Panics
+/// If the shapes do not go together.
+pub fn linear(x: Tensor<2>, w: Tensor<2>, b: Option<Tensor<1>>, function: Activation) -> Tensor<2> {
+    assert_eq!(x.dims()[1], w.dims()[0], "`linear` takes [n, inputs] and [inputs, outputs]");
+    if !is_fused(&x) {
+        return plain::linear(x, w, b, function);
+    }
+    let b = or_none(b, &x.device());
+    Tensor::from_dispatch(Dispatch::fused_linear(x.into_dispatch(), w.into_dispatch(), b, function))
+}
+
+/// `g W^T`, the gradient by the input of a linear layer: `g` is `[n, outputs]`, `w` `[inputs, outputs]`.
+///
+/// # Panics
+/// If the shapes do not go together.
+pub fn linear_transposed(g: Tensor<2>, w: Tensor<2>) -> Tensor<2> {
+    assert_eq!(g.dims()[1], w.dims()[1], "`linear_transposed` takes [n, outputs] and [inputs, outputs]");
+    if !is_fused(&g) {
+        return g.matmul(w.transpose());
+    }
+    Tensor::from_dispatch(Dispatch::fused_linear_transposed(g.into_dispatch(), w.into_dispatch()))
+}
+
+/// Where the kernel of a convolution goes; `[vertical, horizontal]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvGeometry {
+    /// Pixels from one place of the kernel to the next.
+    pub stride: [usize; 2],
+    /// Zeros around the picture.
+    pub padding: [usize; 2],
+    /// Rows and columns that a transposed convolution adds at the end.
+    pub output_padding: [usize; 2],
+}
+
+/// `act(x * W + b)`: `x` is `[n, inputs, height, width]`, `w` `[outputs, inputs, kernel, kernel]`, `b` `[outputs]`.
+///
+/// # Panics
+/// If the shapes do not go together, or the kernel does not fit.
+pub fn conv2d(x: Tensor<4>, w: Tensor<4>, b: Option<Tensor<1>>, at: ConvGeometry, function: Activation) -> Tensor<4> {
+    if !is_fused(&x) {
+        return plain::conv2d(x, w, b, at, function);
+    }
+    convolve(x, w, b, at, Direction::Gather, function)
+}
+
+/// The transposed convolution: `x` is `[n, inputs, height, width]`, `w` `[inputs, outputs, kernel, kernel]`.
+///
+/// With the weights of [`conv2d`] and its output's gradient for `x` this is the gradient by its input.
+///
+/// # Panics
+/// If the shapes do not go together, or nothing is left of the picture.
+pub fn conv_transpose2d(
+    x: Tensor<4>,
+    w: Tensor<4>,
+    b: Option<Tensor<1>>,
+    at: ConvGeometry,
+    function: Activation,
+) -> Tensor<4> {
+    if !is_fused(&x) {
+        return plain::conv_transpose2d(x, w, b, at, function);
+    }
+    convolve(x, w, b, at, Direction::Spread, function)
+}
+
+fn convolve(
+    x: Tensor<4>,
+    w: Tensor<4>,
+    b: Option<Tensor<1>>,
+    at: ConvGeometry,
+    direction: Direction,
+    function: Activation,
+) -> Tensor<4> {
+    let b = or_none(b, &x.device());
+    Tensor::from_dispatch(Dispatch::fused_convolve(x.into_dispatch(), w.into_dispatch(), b, at, direction, function))
+}
+
+/// The values of pictures as rows, `[n, height * width * channels]`, in the order in which the kernels keep them.
+pub fn flatten(x: Tensor<4>) -> Tensor<2> {
+    let [n, channels, height, width] = x.dims();
+    x.permute([0, 2, 3, 1]).reshape([n, height * width * channels])
+}
+
+/// The reverse of [`flatten`]: rows `[n, height * width * channels]` as pictures `[n, channels, height, width]`.
+///
+/// # Panics
+/// If the rows have another length.
+pub fn unflatten(x: Tensor<2>, [channels, height, width]: [usize; 3]) -> Tensor<4> {
+    let [n, _] = x.dims();
+    x.reshape([n, height, width, channels]).permute([0, 3, 1, 2])
+}
+
+/// Batch normalisation by the batch's own statistics, through which gradients flow. `x` is `[n, channels, height, width]`;
+/// `gamma` and `beta` are `[1, channels]`, or `[n, channels]` with a row for each picture.
+///
+/// Returns the result, and mean and biased variance of the batch, `[channels]` each, without gradients.
+///
+/// # Panics
+/// If the shapes do not go together.
+pub fn batch_norm(
+    x: Tensor<4>,
+    gamma: Tensor<2>,
+    beta: Tensor<2>,
+    epsilon: f32,
+    function: Activation,
+) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
+    check_scales(&x, [&gamma, &beta]);
+    if !is_fused(&x) {
+        return plain::batch_norm(x, gamma, beta, epsilon, function);
+    }
+    let (x, gamma, beta) = (x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
+    let (y, mean, variance) = Dispatch::fused_batch_norm(x, gamma, beta, epsilon, function);
+    (Tensor::from_dispatch(y), Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))
+}
+
+fn check_scales(x: &Tensor<4>, scales: [&Tensor<2>; 2]) {
+    let [n, channels, ..] = x.dims();
+    for [rows, columns] in scales.map(Tensor::dims) {
+        assert!((rows == 1 || rows == n) && columns == channels, "scale and shift are [1 or n, channels]");
+    }
+}
+
+/// `act(x * scale + shift)` by channel; `scale` and `shift` are `[1, channels]`, or `[n, channels]` with a row for each
+/// picture. Made for sampling: on the CPU it has no gradient.
+///
+/// # Panics
+/// If the shapes do not go together.
+pub fn scale_shift(x: Tensor<4>, scale: Tensor<2>, shift: Tensor<2>, function: Activation) -> Tensor<4> {
+    check_scales(&x, [&scale, &shift]);
+    if !is_fused(&x) || x.device().is_autodiff() {
+        return plain::scale_shift(x, scale, shift, function);
+    }
+    fused::scale_shift(x, scale, shift, function)
+}
+
+/// The mean of `softplus(sign x)`, `[1]`. Cross-entropy from logits: `sign` is -1 for examples that are real, 1 for others.
+pub fn softplus_mean(x: Tensor<2>, sign: f32) -> Tensor<1> {
+    if !is_fused(&x) {
+        return plain::softplus_mean(x, sign);
+    }
+    Tensor::from_dispatch(Dispatch::fused_mean_loss(x.into_dispatch(), MeanLoss::Softplus(sign)))
+}
+
+/// The mean of `max(0, 1 + sign x)`, `[1]`.
+pub fn hinge_mean(x: Tensor<2>, sign: f32) -> Tensor<1> {
+    if !is_fused(&x) {
+        return plain::hinge_mean(x, sign);
+    }
+    Tensor::from_dispatch(Dispatch::fused_mean_loss(x.into_dispatch(), MeanLoss::Hinge(sign)))
+}
+
+/// `g` times the slope of a leaky ReLU at the place where its output was `y`; differentiable by `g`.
+pub fn leaky_relu_backward<const D: usize>(g: Tensor<D>, y: Tensor<D>, slope: f32) -> Tensor<D> {
+    if !is_fused(&g) {
+        return plain::leaky_relu_backward(g, y, slope);
+    }
+    let function = Activation::LeakyRelu(slope);
+    Tensor::from_dispatch(Dispatch::fused_through(g.into_dispatch(), y.into_dispatch(), function))
+}
+
+/// A CPU tensor without a graph as the kernels see it, its values in row-major order.
+fn flat<const D: usize>(x: Tensor<D>) -> fused::Flat {
+    row_major(x.try_into_primitive::<Flex>().expect("the tensor is on the CPU and outside of any graph"))
+}
+
+/// The same values with nobody else behind them and nothing around them, to be changed in place.
+fn own(mut x: fused::Flat) -> fused::Flat {
+    let whole = x.layout().contiguous_offsets() == Some((0, x.bytes().len() / size_of::<f32>()));
+    if whole && x.try_storage_mut::<f32>().is_some() {
+        return x;
+    }
+    let mut copy = Buffer::new(values(&x).len());
+    copy.copy_from_slice(values(&x));
+    tensor(copy, burn::backend::TensorMetadata::shape(&x))
+}
+
+/// One step of Adam: new values, first and second moments, from tensors outside of any graph. The gradient is multiplied
+/// by `scale` first. As in PyTorch, epsilon is added after the bias is corrected.
+///
+/// Source: Kingma and Ba 2015, arXiv:1412.6980, algorithm 1.
+pub fn adam_step<const D: usize>(
+    value: Tensor<D>,
+    gradient: Tensor<D>,
+    scale: f32,
+    first: Tensor<D>,
+    second: Tensor<D>,
+    at: &AdamStep,
+) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
+    if !is_fused(&value) {
+        return plain::adam_step(value, gradient.mul_scalar(scale), first, second, at);
+    }
+    let [mut value, mut first, mut second] = [value, first, second].map(|x| own(flat(x)));
+    let gradient = flat(gradient);
+    let [v, m, s] = [&mut value, &mut first, &mut second].map(|x| x.storage_mut::<f32>());
+    crate::optim::adam(v, values(&gradient), scale, m, s, at);
+    let [value, first, second] = [value, first, second].map(Tensor::from_primitive::<Flex>);
+    (value, first, second)
+}
+
+/// `average + weight (value - average)`, from tensors outside of any graph.
+pub fn lerp<const D: usize>(average: Tensor<D>, value: Tensor<D>, weight: f32) -> Tensor<D> {
+    if !is_fused(&average) {
+        return plain::lerp(average, value, weight);
+    }
+    let (mut average, value) = (own(flat(average)), flat(value));
+    crate::optim::lerp(average.storage_mut::<f32>(), values(&value), weight);
+    Tensor::from_primitive::<Flex>(average)
+}
+
+/// The sum of squares, in f64, of a tensor outside of any graph.
+pub fn squared_norm<const D: usize>(x: Tensor<D>) -> f64 {
+    match is_fused(&x) {
+        true => crate::optim::squared_norm(values(&flat(x))),
+        false => crate::optim::squared_norm(&to_vec(x)),
+    }
+}
+
+/// A tensor of host values.
+///
+/// # Panics
+/// If there are not as many values as the shape holds.
+pub fn from_vec<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// A tensor's values in row-major order.
+///
+/// # Panics
+/// If they are not f32.
+pub fn to_vec<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    match x.into_data().try_to_vec::<f32>() {
+        Ok(values) => values,
+        Err(error) => panic!("tensors of networks are f32: {error:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! The fused operations against those made of Burn's own: values and gradients, in either order in memory.
+
+use super::*;
+
+fn vector(values: &[f32]) -> Tensor<1> {
+    from_vec(values.to_vec(), [values.len()], &Device::flex())
+}
+
+/// The first three steps of `torch.optim.Adam(lr=0.1, betas=(0.5, 0.99), eps=1e-8)` on 1 with gradients 1, -2, 0.5.
+#[test]
+fn adam_steps_as_published() {
+    let (mut value, mut first, mut second) = (vector(&[1.0]), vector(&[0.0]), vector(&[0.0]));
+    let (mut x, mut m, mut v) = (1.0f64, 0.0f64, 0.0f64);
+    for (step, gradient) in [(1, 1.0f32), (2, -2.0), (3, 0.5)] {
+        let at = AdamStep { lr: 0.1, beta_1: 0.5, beta_2: 0.99, epsilon: 1e-8, step };
+        (value, first, second) = adam_step(value, vector(&[gradient]), 1.0, first, second, &at);
+        let g = f64::from(gradient);
+        (m, v) = (0.5 * m + 0.5 * g, 0.99 * v + 0.01 * g * g);
+        let t = step as i32;
+        x -= 0.1 * (m / (1.0 - 0.5f64.powi(t))) / ((v / (1.0 - 0.99f64.powi(t))).sqrt() + 1e-8);
+    }
+    assert!((f64::from(to_vec(value)[0]) - x).abs() < 1e-6);
+}
+
+#[test]
+fn the_transposed_operations_are_the_gradients_by_the_input() {
+    let device = Device::flex().autodiff();
+    let draw = |shape: [usize; 4], stream| {
+        let mut values = vec![0.0; shape.iter().product()];
+        crate::random::fill_normal(3, stream, &mut values);
+        from_vec(values, shape, &device)
+    };
+    let (x, w) = (draw([2, 3, 9, 8], 0).require_grad(), draw([5, 3, 4, 4], 1));
+    let at = ConvGeometry { stride: [2, 2], padding: [1, 1], output_padding: [0, 0] };
+    let y = conv2d(x.clone(), w.clone(), None, at, Activation::Identity);
+    let g = draw(y.dims(), 2);
+    let tape = (y * g.clone()).sum().backward();
+    let expected = to_vec(x.grad(&tape).unwrap());
+    // 9 rows are halved to 4, of which 8 come back: one is added.
+    let back = ConvGeometry { output_padding: [1, 0], ..at };
+    let found = to_vec(conv_transpose2d(g, w, None, back, Activation::Identity));
+    assert_eq!(found.len(), expected.len());
+    assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4));
+}
+
+#[test]
+fn losses_keep_what_is_not_a_number() {
+    let logits = from_vec(vec![f32::NAN, 1.0], [2, 1], &Device::flex());
+    assert!(to_vec(softplus_mean(logits.clone(), 1.0))[0].is_nan());
+    let large = from_vec(vec![1e4, -1e4], [2, 1], &Device::flex());
+    assert!((to_vec(softplus_mean(large, 1.0))[0] - 5e3).abs() < 1.0);
+}
+
+fn draw<const D: usize>(stream: u64, shape: [usize; D]) -> Tensor<D> {
+    let mut values = vec![0.0; shape.iter().product()];
+    crate::random::fill_normal(11, stream, &mut values);
+    from_vec(values, shape, &Device::flex().autodiff())
+}
+
+fn leaf<const D: usize>(stream: u64, shape: [usize; D]) -> Tensor<D> {
+    draw(stream, shape).require_grad()
+}
+
+fn close<const D: usize>(found: Tensor<D>, expected: Tensor<D>, what: &str) {
+    assert_eq!(found.dims(), expected.dims(), "{what}");
+    let (found, expected) = (to_vec(found), to_vec(expected));
+    let scale = expected.iter().fold(1.0f32, |scale, value| scale.max(value.abs()));
+    for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        assert!((found - expected).abs() <= 3e-5 * scale, "{what} at {i}: {found}, not {expected}");
+    }
+}
+
+const FUNCTIONS: [Activation; 5] =
+    [Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh, Activation::Sigmoid];
+
+/// Gradients of `sum(y u)` by three leaves, once through each version of an operation.
+fn compare<const A: usize, const B: usize, const C: usize, const Y: usize>(
+    what: &str,
+    leaves: (Tensor<A>, Tensor<B>, Tensor<C>),
+    operation: impl Fn(bool, Tensor<A>, Tensor<B>, Tensor<C>) -> Tensor<Y>,
+) {
+    let (a, b, c) = leaves;
+    let found = operation(true, a.clone(), b.clone(), c.clone());
+    let expected = operation(false, a.clone(), b.clone(), c.clone());
+    let u = draw(99, expected.dims());
+    close(found.clone().inner(), expected.clone().inner(), what);
+    let (tape, own) = ((found * u.clone()).sum().backward(), (expected * u).sum().backward());
+    close(a.grad(&tape).unwrap(), a.grad(&own).unwrap(), &format!("{what}, first gradient"));
+    close(b.grad(&tape).unwrap(), b.grad(&own).unwrap(), &format!("{what}, second gradient"));
+    close(c.grad(&tape).unwrap(), c.grad(&own).unwrap(), &format!("{what}, third gradient"));
+}
+
+#[test]
+fn linear_layers_agree() {
+    for [m, inputs, outputs] in [[3, 5, 7], [32, 100, 40], [4, 33, 1]] {
+        for function in FUNCTIONS {
+            let leaves = (leaf(1, [m, inputs]), leaf(2, [inputs, outputs]), leaf(3, [outputs]));
+            compare(&format!("linear {function:?}"), leaves, |fused, x, w, b| match fused {
+                true => linear(x, w, Some(b), function),
+                false => plain::linear(x, w, Some(b), function),
+            });
+        }
+        // The gradient by the input, itself differentiable; and no bias.
+        let leaves = (leaf(1, [m, outputs]), leaf(2, [inputs, outputs]), leaf(3, [1, inputs]));
+        compare("transposed linear", leaves, |fused, g, w, u| match fused {
+            true => linear_transposed(g, w) * u,
+            false => g.matmul(w.transpose()) * u,
+        });
+    }
+}
+
+#[test]
+fn convolutions_agree() {
+    for ([n, inputs, height, width], outputs, kernel, stride, padding, output_padding) in
+        [([2, 1, 9, 8], 12, [4, 4], [2, 2], [1, 1], [1, 0]), ([3, 20, 6, 7], 9, [3, 2], [1, 2], [1, 0], [0, 1])]
+    {
+        let at = ConvGeometry { stride, padding, output_padding: [0, 0] };
+        let back = ConvGeometry { output_padding, ..at };
+        for function in FUNCTIONS {
+            let x = leaf(1, [n, inputs, height, width]);
+            let leaves = (x, leaf(2, [outputs, inputs, kernel[0], kernel[1]]), leaf(3, [outputs]));
+            // Permuted twice, so that pictures come in both orders.
+            compare(&format!("convolution {function:?}"), leaves, |fused, x, w, b| match fused {
+                true => conv2d(unflatten(flatten(x), [inputs, height, width]), w, Some(b), at, function),
+                false => plain::conv2d(x, w, Some(b), at, function),
+            });
+            let x = leaf(1, [n, outputs, height, width]);
+            let leaves = (x, leaf(2, [outputs, inputs, kernel[0], kernel[1]]), leaf(3, [inputs]));
+            compare(&format!("transposed convolution {function:?}"), leaves, |fused, x, w, b| match fused {
+                true => conv_transpose2d(x, w, Some(b), back, function),
+                false => plain::conv_transpose2d(x, w, Some(b), back, function),
+            });
+        }
+    }
+}
+
+#[test]
+fn batch_normalisation_agrees() {
+    for rows in [1, 3] {
+        for function in FUNCTIONS {
+            let leaves = (leaf(1, [3, 5, 4, 2]), leaf(2, [rows, 5]), leaf(3, [rows, 5]));
+            compare(&format!("batch norm {function:?}"), leaves, |fused, x, gamma, beta| match fused {
+                true => batch_norm(x, gamma, beta, 1e-3, function).0,
+                false => plain::batch_norm(x, gamma, beta, 1e-3, function).0,
+            });
+        }
+        let [x, scale, shift] =
+            [draw(1, [3, 5, 4, 2]).inner(), draw(2, [rows, 5, 1, 1]).inner(), draw(3, [rows, 5, 1, 1]).inner()];
+        let [scale, shift] = [scale, shift].map(|values| values.reshape([rows, 5]));
+        let found = scale_shift(x.clone(), scale.clone(), shift.clone(), Activation::Relu);
+        close(found, plain::scale_shift(x, scale, shift, Activation::Relu), "scale and shift");
+    }
+}
+
+#[test]
+fn losses_and_slopes_agree() {
+    for sign in [-1.0, 1.0] {
+        let leaves = || (leaf(1, [9, 1]), leaf(2, [1, 1]), leaf(3, [1, 1]));
+        compare("softplus", leaves(), |fused, x, a, b| {
+            let loss = if fused { softplus_mean(x, sign) } else { plain::softplus_mean(x, sign) };
+            loss.unsqueeze::<2>() * a + b
+        });
+        compare("hinge", leaves(), |fused, x, a, b| {
+            let loss = if fused { hinge_mean(x, sign) } else { plain::hinge_mean(x, sign) };
+            loss.unsqueeze::<2>() * a + b
+        });
+    }
+    let y = draw(4, [2, 12, 3, 5]);
+    let leaves = (leaf(1, [2, 12, 3, 5]), leaf(2, [1, 12, 1, 1]), leaf(3, [1, 1, 1, 5]));
+    compare("slope of a leaky ReLU", leaves, |fused, g, a, b| {
+        let through = match fused {
+            true => leaky_relu_backward(g, y.clone(), 0.3),
+            false => plain::leaky_relu_backward(g, y.clone(), 0.3),
+        };
+        through * a + b
+    });
+}
+
+#[test]
+fn what_others_hold_is_not_changed() {
+    let (value, held) = (draw(1, [300]).inner(), draw(1, [300]).inner());
+    let kept = value.clone();
+    let zeros = || Tensor::zeros([300], &value.device());
+    let at = AdamStep { lr: 0.1, beta_1: 0.9, beta_2: 0.99, epsilon: 1e-8, step: 1 };
+    let (new, ..) = adam_step(value.clone(), held.clone(), 1.0, zeros(), zeros(), &at);
+    close(kept.clone(), held.clone(), "a value that is shared");
+    assert_ne!(to_vec(new.clone()), to_vec(held.clone()));
+    let average = lerp(kept.clone(), new.clone(), 0.5);
+    close(kept, held, "an average that is shared");
+    close(average, plain::lerp(value, new, 0.5), "average");
+}
