@@ -28,7 +28,7 @@ pub fn nearest(a: &Points, b: &Points, k: usize) -> Vec<Vec<Neighbour>> {
 pub fn nearest_by(a: &Points, b: &Points, weights: &[f64], k: usize) -> Vec<Vec<Neighbour>> {
     let centre = Centre::of(&[a, b]);
     let (near_a, near_b) = (centre.see(a), centre.see(b));
-    let search = Search { slack: near_a.slack().into(), square: centre.square(), weights, k };
+    let search = Search { slack: near_a.slack().into(), square: centre.square(), weights, others: false, k };
     let found = Found::new(a.rows(), k);
     Pairs::Between(&near_a, &near_b).tiles(|tile| search.offer(&tile, (a, &near_a), (b, &near_b), &found));
     found.into_lists()
@@ -39,7 +39,7 @@ pub fn nearest_mutual(a: &Points, b: &Points, k: usize) -> [Vec<Vec<Neighbour>>;
     let centre = Centre::of(&[a, b]);
     let (near_a, near_b) = (centre.see(a), centre.see(b));
     let weights = vec![1.0; a.rows().max(b.rows())];
-    let search = Search { slack: near_a.slack().into(), square: centre.square(), weights: &weights, k };
+    let search = Search { slack: near_a.slack().into(), square: centre.square(), weights: &weights, others: false, k };
     let (found_a, found_b) = (Found::new(a.rows(), k), Found::new(b.rows(), k));
     Pairs::Between(&near_a, &near_b).tiles(|tile| {
         search.offer(&tile, (a, &near_a), (b, &near_b), &found_a);
@@ -53,7 +53,7 @@ pub fn nearest_others(a: &Points, k: usize) -> Vec<Vec<Neighbour>> {
     let centre = Centre::of(&[a]);
     let near = centre.see(a);
     let weights = vec![1.0; a.rows()];
-    let search = Search { slack: near.slack().into(), square: centre.square(), weights: &weights, k };
+    let search = Search { slack: near.slack().into(), square: centre.square(), weights: &weights, others: true, k };
     let found = Found::new(a.rows(), k);
     let side = (a, &near);
     Pairs::Within(&near).tiles(|tile| {
@@ -77,13 +77,14 @@ struct Search<'a> {
     slack: f64,
     square: f64,
     weights: &'a [f64],
+    /// Whether a point is no neighbour of itself: both sets are one.
+    others: bool,
     k: usize,
 }
 
 impl Search<'_> {
     /// Enters the pairs of a tile that are among the nearest so far.
     fn offer(&self, tile: &Tile, (a, near_a): (&Points, &Centred), (b, near_b): (&Points, &Centred), found: &Found) {
-        let same = std::ptr::eq(a, b);
         let lower = |norm: &f64| (1.0 - self.slack) * norm;
         let norms: Vec<f64> = near_b.norms()[tile.b.clone()].iter().map(lower).collect();
         let weights = &self.weights[tile.b.clone()];
@@ -102,7 +103,7 @@ impl Search<'_> {
                     candidates.push((least, j));
                 }
             }
-            if same {
+            if self.others {
                 candidates.retain(|(_, j)| tile.b.start + j != i);
             }
             self.thin(&mut candidates, near_a.norms()[i], &near_b.norms()[tile.b.clone()], weights);
@@ -292,6 +293,7 @@ mod tests {
                 assert_eq!(nearest_by(a, b, &weights, k), naive(a, b, &weights, k, false), "set {at}");
                 let ones = vec![1.0; a.rows().max(b.rows())];
                 assert_eq!(nearest_others(a, k), naive(a, a, &ones, k, true), "set {at}");
+                assert_eq!(nearest(a, a, k), naive(a, a, &ones, k, false), "set {at}");
                 let [of_a, of_b] = nearest_mutual(a, b, k);
                 assert_eq!(of_a, naive(a, b, &ones, k, false), "set {at}");
                 assert_eq!(of_b, naive(b, a, &ones, k, false), "set {at}");
