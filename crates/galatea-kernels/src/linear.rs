@@ -6,7 +6,7 @@ use crate::Activation;
 use crate::activation::apply;
 use crate::buffer::Buffer;
 use crate::layout::{Panels, pack_columns, pack_rows};
-use crate::pool::{Shared, parallel_for, threads};
+use crate::pool::{Shared, parallel_chunks, parallel_for, threads};
 use crate::simd::{Simd, panel_width, simd_fn};
 use crate::tile::{Run, Start, Tile, WHOLE};
 
@@ -201,6 +201,36 @@ simd_fn! {
         let tile = Tile { b: b.as_ptr(), runs, len: depth, a_step, b_step, start: Start::Zero, columns, rows: 0 };
         // SAFETY: lengths were checked; each task writes its own rows and columns.
         unsafe { tile.rows::<S>(rows, |i| (a.as_ptr().add(i), out.at(at + i * stride)), |_| {}) }
+    }
+}
+
+/// The dot product of each row of `a`, `[n, width]`, with the same row of `b`.
+///
+/// # Panics
+/// If lengths differ.
+pub fn row_dots(width: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
+    assert!(a.len() == out.len() * width && b.len() == a.len(), "two matrices of one shape");
+    let n = out.len();
+    let out = Shared::new(out);
+    tasks(n, a.len(), |i| {
+        let row = i * width..(i + 1) * width;
+        dots([1, 1, width], &a[row.clone()], &b[row], out, i, 1);
+    });
+}
+
+/// `out[i, j] = a[i, j] * by[i]`.
+///
+/// # Panics
+/// If lengths differ.
+pub fn scale_rows(width: usize, a: &[f32], by: &[f32], out: &mut [f32]) {
+    assert!(a.len() == by.len() * width && out.len() == a.len(), "a number per row");
+    parallel_chunks(out, width.max(1), |first, row| scale_row(&a[first..first + row.len()], by[first / width], row));
+}
+
+simd_fn! {
+    fn scale_row<S>(a: &[f32], by: f32, out: &mut [f32]) {
+        let _ = S::LANES;
+        out.iter_mut().zip(a).for_each(|(out, a)| *out = *a * by);
     }
 }
 

@@ -102,6 +102,44 @@ impl<B: Kernels> Backward<B, 1> for Through {
 }
 
 #[derive(Debug)]
+struct RowDots;
+
+impl<B: Kernels> Backward<B, 2> for RowDots {
+    /// `a`, `b`.
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let g = grads.consume::<B>(&ops.node);
+        let [a, b] = ops.state;
+        let need = ops.parents.each_ref().map(Option::is_some);
+        let by_a = need[0].then(|| B::kernel_scale_rows(b, g.clone()));
+        let by_b = need[1].then(|| B::kernel_scale_rows(a, g));
+        register!(B, grads, ops.parents, [by_a, by_b]);
+    }
+}
+
+#[derive(Debug)]
+struct Join;
+
+impl<B: Kernels> Backward<B, 2> for Join {
+    /// Numbers of examples.
+    type State = [usize; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let g = grads.consume::<B>(&ops.node);
+        let [first, second] = ops.state;
+        let part = |start: usize, len: usize| {
+            let mut slices = vec![burn::tensor::Slice::full(); g.shape().num_dims()];
+            slices[0] = burn::tensor::Slice::from(start..start + len);
+            B::float_slice(g.clone(), &slices)
+        };
+        let need = ops.parents.each_ref().map(Option::is_some);
+        let parts = [need[0].then(|| part(0, first)), need[1].then(|| part(first, second))];
+        register!(B, grads, ops.parents, parts);
+    }
+}
+
+#[derive(Debug)]
 struct Mean;
 
 impl<B: Kernels> Backward<B, 1> for Mean {
@@ -191,6 +229,27 @@ impl<B: Kernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         match Through.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish((y.clone(), function), B::kernel_through(g, y, function)),
             OpsKind::UnTracked(prepared) => prepared.finish(B::kernel_through(g, y, function)),
+        }
+    }
+
+    fn fused_row_dots(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [a.node(), b.node()];
+        let [a, b] = [a, b].map(|tensor| tensor.into_primitive());
+        let y = B::kernel_row_dots(a.clone(), b.clone());
+        match RowDots.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish([a, b], y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+
+    fn fused_join(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [a.node(), b.node()];
+        let [a, b] = [a, b].map(|tensor| tensor.into_primitive());
+        let counts = [a.shape()[0], b.shape()[0]];
+        let y = B::kernel_join(a, b);
+        match Join.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(counts, y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
         }
     }
 

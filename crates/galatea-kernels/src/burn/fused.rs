@@ -96,6 +96,12 @@ pub(crate) trait Kernels: Backend {
     ) -> [FloatTensor<Self>; 3];
     /// `g` times the slope of `function` where its output was `y`.
     fn kernel_through(g: FloatTensor<Self>, y: FloatTensor<Self>, function: Activation) -> FloatTensor<Self>;
+    /// The dot product of each row of `a` with that of `b`, `[n, 1]`.
+    fn kernel_row_dots(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// The rows of `a` times the numbers `[n, 1]`.
+    fn kernel_scale_rows(a: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// The examples of `a`, then those of `b`.
+    fn kernel_join(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
     /// A mean loss, `[1]`, and its slopes.
     fn kernel_mean_loss(x: FloatTensor<Self>, of: MeanLoss) -> [FloatTensor<Self>; 2];
 }
@@ -131,6 +137,10 @@ pub(crate) trait FusedOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     /// See [`Kernels::kernel_through`]; differentiable by `g`.
     fn fused_through(g: FloatTensor<Self>, y: FloatTensor<Self>, function: Activation) -> FloatTensor<Self>;
+    /// See [`Kernels::kernel_row_dots`].
+    fn fused_row_dots(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// See [`Kernels::kernel_join`].
+    fn fused_join(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
     /// See [`Kernels::kernel_mean_loss`].
     fn fused_mean_loss(x: FloatTensor<Self>, of: MeanLoss) -> FloatTensor<Self>;
 }
@@ -378,6 +388,36 @@ impl Kernels for Flex {
         before_activation(row_major(g), &row_major(y), function)
     }
 
+    fn kernel_row_dots(a: Flat, b: Flat) -> Flat {
+        let (a, b) = (row_major(a), row_major(b));
+        let [n, width] = dims(&a);
+        let mut out = Buffer::new(n);
+        linear::row_dots(width, values(&a), values(&b), &mut out);
+        tensor(out, [n, 1])
+    }
+
+    fn kernel_scale_rows(a: Flat, by: Flat) -> Flat {
+        let (a, by) = (row_major(a), row_major(by));
+        let [n, width] = dims(&a);
+        let mut out = Buffer::new(n * width);
+        linear::scale_rows(width, values(&a), values(&by), &mut out);
+        tensor(out, [n, width])
+    }
+
+    fn kernel_join(a: Flat, b: Flat) -> Flat {
+        // Pictures of several channels stay channels last.
+        let turn = a.shape().num_dims() == 4 && a.shape()[1] > 1;
+        let [a, b] = [a, b].map(if turn { channels_last } else { row_major });
+        let [first, second] = [values(&a), values(&b)];
+        let mut out = Buffer::new(first.len() + second.len());
+        out[..first.len()].copy_from_slice(first);
+        out[first.len()..].copy_from_slice(second);
+        let mut shape = a.shape();
+        shape[0] += b.shape()[0];
+        let joined = tensor(out, shape);
+        if turn { joined.permute(&[0, 3, 1, 2]) } else { joined }
+    }
+
     fn kernel_mean_loss(x: Flat, of: MeanLoss) -> [Flat; 2] {
         let x = row_major(x);
         let mut slopes = Buffer::new(x.shape().num_elements());
@@ -427,6 +467,14 @@ impl FusedOps for Flex {
 
     fn fused_through(g: Flat, y: Flat, function: Activation) -> Flat {
         Self::kernel_through(g, y, function)
+    }
+
+    fn fused_row_dots(a: Flat, b: Flat) -> Flat {
+        Self::kernel_row_dots(a, b)
+    }
+
+    fn fused_join(a: Flat, b: Flat) -> Flat {
+        Self::kernel_join(a, b)
     }
 
     fn fused_mean_loss(x: Flat, of: MeanLoss) -> Flat {

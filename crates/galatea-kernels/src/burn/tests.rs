@@ -189,3 +189,19 @@ fn what_others_hold_is_not_changed() {
     close(kept, held, "an average that is shared");
     close(average, plain::lerp(value, new, 0.5), "average");
 }
+
+#[test]
+fn dot_products_and_joined_batches_agree() {
+    let leaves = (leaf(1, [5, 70]), leaf(2, [5, 70]), leaf(3, [5, 1]));
+    compare("dot products of rows", leaves, |fused, a, b, c| match fused {
+        true => row_dots(a, b) * c,
+        false => (a * b).sum_dim(1) * c,
+    });
+    for channels in [1, 3] {
+        let leaves = (leaf(1, [2, channels, 3, 4]), leaf(2, [5, channels, 3, 4]), leaf(3, [1, channels, 1, 1]));
+        compare("joined batches", leaves, |fused, a, b, c| match fused {
+            true => join(a, b) * c,
+            false => Tensor::cat(vec![a, b], 0) * c,
+        });
+    }
+}
