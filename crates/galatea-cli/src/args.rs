@@ -198,29 +198,86 @@ pub(crate) struct InterpolateArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  galatea eval last
-  galatea eval last --json
-  galatea eval model.safetensors --data my-pictures
-
-Each value stands beside its floor (real data against real data) and its ceiling (noise against real data).")]
+#[command(
+    override_usage = "galatea eval RUN [--against SRC] [OPTIONS]
+       galatea eval --samples SRC --against SRC [OPTIONS]
+       galatea eval --feature-arrays A.npy B.npy [OPTIONS]",
+    after_help = eval_help()
+)]
 pub(crate) struct EvalArgs {
     /// A run, or a `model.safetensors`
-    #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
-    pub(crate) model: PathBuf,
+    #[arg(
+        value_name = "RUN",
+        value_hint = ValueHint::AnyPath,
+        required_unless_present_any = ["samples", "feature_arrays"],
+        conflicts_with_all = ["samples", "feature_arrays"]
+    )]
+    pub(crate) model: Option<PathBuf>,
 
-    /// Real data to judge against [default: what the run held back]
-    #[arg(long, short, value_name = "SRC", value_hint = ValueHint::AnyPath)]
+    /// Real data to judge against [default for a run: what it held back]
+    #[arg(long, short, visible_alias = "against", value_name = "SRC", value_hint = ValueHint::AnyPath)]
     pub(crate) data: Option<String>,
 
-    /// Samples to draw [default: as many as there are real ones]
+    /// Judge these pictures, from wherever they come: whatever `--data` takes
+    #[arg(long, value_name = "SRC", value_hint = ValueHint::AnyPath, requires = "data")]
+    pub(crate) samples: Option<String>,
+
+    /// Judge the first array by the second: features of samples and of real data, `[n, d]` and `[m, d]`
+    #[arg(
+        long,
+        num_args = 2,
+        value_names = ["A.npy", "B.npy"],
+        value_hint = ValueHint::FilePath,
+        conflicts_with_all = ["samples", "data", "features", "number"]
+    )]
+    pub(crate) feature_arrays: Vec<PathBuf>,
+
+    /// The arrays hold probabilities of classes, not features
+    #[arg(long, requires = "feature_arrays", conflicts_with_all = ["model", "samples"])]
+    pub(crate) probabilities: bool,
+
+    /// What the samples' model was trained on, to look for copies of it
+    #[arg(long, value_name = "SRC", value_hint = ValueHint::AnyPath, conflicts_with = "model")]
+    pub(crate) train: Option<String>,
+
+    /// What to compare pictures by [default: what suits the data, if anything does]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) features: Option<String>,
+
+    /// Samples to draw, or to take of each set [default: as many as there are real ones, or all]
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(10..=100_000), allow_negative_numbers = true)]
     pub(crate) number: Option<u64>,
 
     /// Change settings of data or judging, `data.KEY=VALUE` or `eval.KEY=VALUE`
     #[arg(long, value_name = "KEY=VALUE", num_args = 1..)]
     pub(crate) set: Vec<String>,
+}
+
+/// Examples, and the list of metrics, which comes from their registry.
+fn eval_help() -> String {
+    let mut text = "\
+Examples:
+  galatea eval last                                        a run, by what it held back
+  galatea eval last --json                                 every digit, for programs
+  galatea eval model.safetensors --against my-pictures
+  galatea eval --samples made.npy --against digits         pictures from anywhere
+  galatea eval --samples made/ --against real/ --features pixels -n 1000
+  galatea eval --feature-arrays made.npy real.npy --json   features from anywhere
+                                                           (to check these numbers)
+
+Each value stands beside what it may vary by, its floor (real data against real data) and its
+ceiling (noise against real data). Its name ends in the number of samples and what was compared.
+
+"
+    .to_owned();
+    let rows: Vec<Vec<String>> = galatea::METRICS
+        .iter()
+        .flat_map(|metric| metric.numbers)
+        .map(|number| vec![format!("  {}", number.name), number.meaning.to_owned()])
+        .collect();
+    text.push_str("Metrics:\n");
+    text.push_str(crate::table::columns(&rows).trim_end());
+    text
 }
 
 #[derive(Debug, Args)]

@@ -12,11 +12,17 @@ use sha2::{Digest, Sha256};
 use crate::{Error, Result};
 
 /// Features of a kind of example.
-pub trait Features: Sync {
+pub trait Features: Sync + std::fmt::Debug {
     /// The name, as in `frechet-1000-digits-lenet`.
     fn name(&self) -> &'static str;
 
-    /// Whether data like these can be read, and mean something to these features.
+    /// Whether examples of this shape can be read, whatever they show.
+    fn read_shape(&self, shape: &[usize]) -> bool;
+
+    /// What examples of that shape are called: `28x28 grey images`.
+    fn readable(&self) -> &'static str;
+
+    /// Whether data like these mean something to these features, so that they are taken when none are named.
     fn suit(&self, spec: &DataSpec) -> bool;
 
     /// SHA-256 of what they are computed with, in hex.
@@ -39,14 +45,68 @@ pub struct Reading {
 }
 
 /// Every kind of features; the first that suits is taken.
-pub static FEATURES: &[&dyn Features] = &[&DigitsLenet];
+pub static FEATURES: &[&dyn Features] = &[&DigitsLenet, &Pixels];
 
 /// The features for data like these, if there are any.
 pub fn suiting(spec: &DataSpec) -> Option<&'static dyn Features> {
     FEATURES.iter().copied().find(|features| features.suit(spec))
 }
 
+/// The features called `name`, for examples of this shape.
+///
+/// # Errors
+/// If there are none, or they read other shapes.
+pub fn named(name: &str, shape: &[usize]) -> Result<&'static dyn Features> {
+    let Some(features) = FEATURES.iter().copied().find(|features| features.name() == name) else {
+        let known: Vec<&str> = FEATURES.iter().map(|features| features.name()).collect();
+        return Err(Error::samples(
+            format!("there are no features `{name}`"),
+            format!("known are {}", known.join(", ")),
+        ));
+    };
+    match features.read_shape(shape) {
+        true => Ok(features),
+        false => Err(Error::samples(
+            format!("the features `{name}` read {}, not examples of shape {shape:?}", features.readable()),
+            "bring the data to that shape with `--set data.size=.. data.channels=..`, or name other features",
+        )),
+    }
+}
+
+/// The values themselves: what neighbours and spreads of pictures are without any features.
+#[derive(Debug)]
+struct Pixels;
+
+impl Features for Pixels {
+    fn name(&self) -> &'static str {
+        "pixels"
+    }
+
+    fn read_shape(&self, _: &[usize]) -> bool {
+        true
+    }
+
+    fn readable(&self) -> &'static str {
+        "everything"
+    }
+
+    /// Distances of pixels are not how alike pictures look, so they are taken only when asked for.
+    fn suit(&self, _: &DataSpec) -> bool {
+        false
+    }
+
+    fn hash(&self) -> String {
+        hex(&Sha256::digest(b""))
+    }
+
+    fn read(&self, examples: &HostTensor) -> Result<Reading> {
+        let features = HostTensor::new([examples.rows(), examples.row_len()], examples.values.clone());
+        Ok(Reading { features, probabilities: None })
+    }
+}
+
 /// 128 features of a classifier of handwritten digits; see `assets/README.md`.
+#[derive(Debug)]
 struct DigitsLenet;
 
 const WEIGHTS: &[u8] = include_bytes!("../assets/digits-lenet.safetensors");
@@ -56,14 +116,22 @@ impl Features for DigitsLenet {
         "digits-lenet"
     }
 
+    fn read_shape(&self, shape: &[usize]) -> bool {
+        shape == [1, 28, 28]
+    }
+
+    fn readable(&self) -> &'static str {
+        "28x28 grey images"
+    }
+
     fn suit(&self, spec: &DataSpec) -> bool {
-        spec.shape() == [1, 28, 28]
+        self.read_shape(&spec.shape())
             && spec.classes().len() == 10
             && spec.classes().iter().enumerate().all(|(i, name)| *name == i.to_string())
     }
 
     fn hash(&self) -> String {
-        Sha256::digest(WEIGHTS).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&Sha256::digest(WEIGHTS))
     }
 
     fn read(&self, examples: &HostTensor) -> Result<Reading> {
@@ -78,6 +146,11 @@ impl Features for DigitsLenet {
         let (features, probabilities) = classifier.read(examples)?;
         Ok(Reading { features, probabilities: Some(probabilities) })
     }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The weights of a classifier as a safetensors file, halved to 16 bits.

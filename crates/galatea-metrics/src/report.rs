@@ -1,42 +1,57 @@
-//! A score that can be trusted: every value beside what real data and noise would have.
+//! A score that can be trusted: every value beside what real data and noise would have, and how far it depends on chance.
 
-use galatea_data::{DataSpec, HostTensor};
-use galatea_kernels::random;
 use serde::Serialize;
 
-use crate::features::{Features, suiting};
-use crate::frechet::{self, Moments};
-use crate::histogram::{Histogram, histogram};
-use crate::prdc::{Prdc, prdc};
-use crate::{Result, memorisation, sliced_wasserstein};
+use crate::histogram::Histogram;
+use crate::metric::Better;
 
-/// Neighbours that the balls of precision and recall reach to.
-const NEIGHBOURS: usize = 5;
-
-/// Real data to judge by.
-#[derive(Clone, Copy, Debug)]
-pub struct Reference<'a> {
-    /// What the data are.
-    pub spec: &'a DataSpec,
-    /// Examples that the model has not seen, `[m, ..]`.
-    pub held_back: &'a HostTensor,
-    /// Examples that it was trained on, `[.., ..]`, where there are any.
-    pub train: Option<&'a HostTensor>,
-}
-
-/// One value with its context.
+/// One value with its context. What is not finite is `null` in JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
-    /// Metric, number of samples, features: `frechet-1000-digits-lenet`.
+    /// Number, samples, what was compared: `frechet-1000-digits-lenet`.
     pub metric: String,
+    /// The number alone: `frechet`.
+    pub number: &'static str,
     /// The value for the samples.
     pub value: f64,
-    /// The value for as many real examples that were trained on: what a perfect model would have.
+    /// What the value would vary by with other samples and other real examples; see [`Report::halves`].
+    pub standard_error: Option<f64>,
+    /// What the value would be within in 95 of 100 cases.
+    pub interval: Option<[f64; 2]>,
+    /// What real data have, see [`Report::floor`].
     pub floor: Option<f64>,
-    /// The value for as many pictures of noise.
+    /// What noise has, see [`Report::ceiling`].
     pub ceiling: Option<f64>,
-    /// Whether more is better.
-    pub higher_is_better: bool,
+    /// Which values are good.
+    pub better: Better,
+    /// Number of samples.
+    pub samples: usize,
+    /// Number of real examples.
+    pub real: usize,
+    /// What was compared: `pixels`, or features by their name.
+    pub compared: String,
+    /// SHA-256 of what the features are computed with.
+    pub features_hash: Option<String>,
+}
+
+/// Sets that stand beside the samples.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Context {
+    /// What takes the place of the samples, and what of the real examples.
+    pub what: String,
+    /// Number of the former.
+    pub samples: usize,
+    /// Number of the latter.
+    pub real: usize,
+}
+
+/// The features that were compared.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FeaturesId {
+    /// Their name.
+    pub name: String,
+    /// SHA-256 of what they are computed with; of the real examples' own values where features came as arrays.
+    pub hash: String,
 }
 
 /// All values.
@@ -46,141 +61,107 @@ pub struct Report {
     pub samples: usize,
     /// Number of real examples that they were judged by.
     pub real: usize,
-    /// Name and hash of the features.
-    pub features: Option<(String, String)>,
+    /// The features, where there are any for such data.
+    pub features: Option<FeaturesId>,
+    /// Real data against real data.
+    pub floor: Option<Context>,
+    /// Noise against real data.
+    pub ceiling: Option<Context>,
+    /// Random parts of both sets that standard errors were estimated from; 0 if there were too few samples.
+    pub halves: usize,
     /// The values.
     pub rows: Vec<Row>,
+    /// What was left out, and why.
+    pub notes: Vec<String>,
     /// Shares of classes, from features that classify.
     pub classes: Option<Histogram>,
     /// Names of the classes.
     pub class_names: Vec<String>,
 }
 
-/// Judges samples `[n, ..]`, in values like the data's.
-///
-/// # Errors
-/// If samples are too few, of another shape, or not finite.
-pub fn evaluate(samples: &HostTensor, reference: Reference<'_>) -> Result<Report> {
-    let Reference { spec, held_back, train } = reference;
-    let n = samples.rows();
-    let noise = noise(&samples.shape);
-    let seen = train.map(|train| train.slice_rows(0..n.min(train.rows())));
-    let mut rows = Vec::new();
-    let distance = |set: &HostTensor| sliced_wasserstein::distance(set, held_back);
-    rows.push(Row {
-        metric: format!("sliced-wasserstein-{n}-pixels"),
-        value: distance(samples)?,
-        floor: seen.as_ref().map(distance).transpose()?,
-        ceiling: Some(distance(&noise)?),
-        higher_is_better: false,
-    });
-    let features = suiting(spec);
-    let mut classes = None;
-    if let Some(features) = features {
-        classes = by_features(features, [samples, held_back, &noise], seen.as_ref(), &mut rows)?;
-    }
-    if let Some(train) = train
-        && held_back.rows() >= 2
-    {
-        let half = held_back.rows() / 2;
-        let halves = [held_back.slice_rows(0..half), held_back.slice_rows(half..held_back.rows())];
-        rows.push(Row {
-            metric: format!("copied-{n}-pixels"),
-            value: memorisation::copied(train, held_back, samples)?,
-            floor: Some(memorisation::copied(train, &halves[0], &halves[1])?),
-            ceiling: None,
-            higher_is_better: false,
-        });
-    }
-    Ok(Report {
-        samples: n,
-        real: held_back.rows(),
-        features: features.map(|features| (features.name().to_owned(), features.hash())),
-        rows,
-        classes,
-        class_names: spec.classes().to_vec(),
-    })
-}
-
-fn by_features(
-    features: &dyn Features,
-    [samples, held_back, noise]: [&HostTensor; 3],
-    seen: Option<&HostTensor>,
-    rows: &mut Vec<Row>,
-) -> Result<Option<Histogram>> {
-    let name = format!("{}-{}", samples.rows(), features.name());
-    let (drawn, real) = (features.read(samples)?, features.read(held_back)?);
-    let noise = features.read(noise)?.features;
-    let seen = seen.map(|seen| features.read(seen)).transpose()?.map(|reading| reading.features);
-
-    let moments = Moments::of(&real.features)?;
-    let distance = |set: &HostTensor| frechet::distance(&Moments::of(set)?, &moments);
-    rows.push(Row {
-        metric: format!("frechet-{name}"),
-        value: distance(&drawn.features)?,
-        floor: seen.as_ref().map(distance).transpose()?,
-        ceiling: Some(distance(&noise)?),
-        higher_is_better: false,
-    });
-
-    if real.features.rows().min(drawn.features.rows()) > NEIGHBOURS {
-        let of = |set: &HostTensor| prdc(&real.features, set, NEIGHBOURS);
-        let value = of(&drawn.features)?;
-        let floor = seen.as_ref().map(of).transpose()?;
-        let ceiling = of(&noise)?;
-        type Share = (&'static str, fn(&Prdc) -> f64);
-        let shares: [Share; 4] = [
-            ("precision", |all| all.precision),
-            ("recall", |all| all.recall),
-            ("density", |all| all.density),
-            ("coverage", |all| all.coverage),
-        ];
-        rows.extend(shares.map(|(metric, share)| Row {
-            metric: format!("{metric}-k{NEIGHBOURS}-{name}"),
-            value: share(&value),
-            floor: floor.as_ref().map(share),
-            ceiling: Some(share(&ceiling)),
-            higher_is_better: true,
-        }));
-    }
-    match (&real.probabilities, &drawn.probabilities) {
-        (Some(real), Some(drawn)) => Ok(Some(histogram(real, drawn)?)),
-        _ => Ok(None),
-    }
-}
-
-/// Uniform noise in `[-1, 1]`.
-fn noise(shape: &[usize]) -> HostTensor {
-    let mut values = vec![0.0; shape.iter().product()];
-    random::fill_uniform(0xce11, 0, &mut values);
-    values.iter_mut().for_each(|value| *value = 2.0 * *value - 1.0);
-    HostTensor::new(shape, values)
-}
+/// Width of a line.
+const COLUMNS: usize = 100;
+/// More classes than this are not listed one by one.
+const MOST_CLASSES: usize = 20;
 
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let wide = self.rows.iter().map(|row| row.metric.len()).max().unwrap_or(0).max(6);
-        let number = |value: Option<f64>| match value {
-            None => "-".to_owned(),
-            Some(value) if value.abs() >= 100.0 => format!("{value:.0}"),
-            Some(value) if value.abs() >= 10.0 => format!("{value:.1}"),
-            Some(value) => format!("{value:.3}"),
-        };
-        writeln!(f, "{:wide$}  {:>8}  {:>8}  {:>8}", "", "samples", "real", "noise")?;
+        let or_dash = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), short);
+        writeln!(f, "{:wide$}  {:>8} {:>9}  {:>8}  {:>8}", "", "samples", "", "real", "noise")?;
         for row in &self.rows {
-            let [value, floor, ceiling] = [Some(row.value), row.floor, row.ceiling].map(number);
-            let better = if row.higher_is_better { "higher is better" } else { "lower is better" };
-            writeln!(f, "{:wide$}  {value:>8}  {floor:>8}  {ceiling:>8}  {better}", row.metric)?;
+            let margin =
+                row.interval.map_or_else(String::new, |[low, high]| format!("± {}", short(0.5 * (high - low))));
+            let [floor, ceiling] = [row.floor, row.ceiling].map(or_dash);
+            let (metric, value, better) = (&row.metric, short(row.value), row.better);
+            writeln!(f, "{metric:wide$}  {value:>8} {margin:<9}  {floor:>8}  {ceiling:>8}  {better}")?;
         }
-        if let Some(classes) = &self.classes {
-            let shares: Vec<String> = classes
-                .shares
-                .iter()
-                .zip(&self.class_names)
-                .map(|(share, name)| format!("{name}: {:.1} %", 100.0 * share))
-                .collect();
-            writeln!(f, "classes  {}", shares.join("  "))?;
+        if let Some(classes) = &self.classes
+            && self.class_names.len() <= MOST_CLASSES
+        {
+            let share = |(share, name): (&f64, &String)| format!("{name}: {:.1} %", 100.0 * share);
+            let shares: Vec<String> = classes.shares.iter().zip(&self.class_names).map(share).collect();
+            write_wrapped(f, &format!("classes  {}", shares.join("  ")), "  ")?;
         }
-        writeln!(f, "{} samples judged by {} real examples that were held back", self.samples, self.real)
+        let mut text = format!("{} samples judged by {} real examples", self.samples, self.real);
+        if let Some(FeaturesId { name, hash }) = &self.features {
+            text.push_str(&format!(", features {name} ({})", hash.get(..12).unwrap_or(hash)));
+        }
+        write_wrapped(f, &text, " ")?;
+        let of = |context: &Context| format!("{} ({} by {})", context.what, context.samples, context.real);
+        let mut told = Vec::new();
+        if self.halves > 0 {
+            told.push(format!("±: 95 % interval, from {} random parts of both sets", self.halves));
+        }
+        told.extend(self.floor.as_ref().map(|floor| format!("real: {}", of(floor))));
+        told.extend(self.ceiling.as_ref().map(|ceiling| format!("noise: {}", of(ceiling))));
+        told.extend(self.notes.iter().cloned());
+        told.iter().try_for_each(|line| write_wrapped(f, line, " "))
+    }
+}
+
+/// A value in at most eight characters, to three digits or so.
+fn short(value: f64) -> String {
+    match value.abs() {
+        size if !size.is_finite() => format!("{value}"),
+        0.0 => "0".to_owned(),
+        size if size >= 999_999.5 => format!("{value:.1e}"),
+        size if size >= 99.95 => format!("{value:.0}"),
+        size if size >= 9.995 => format!("{value:.1}"),
+        size if size >= 0.0995 => format!("{value:.3}"),
+        size if size >= 0.000_995 => format!("{value:.4}"),
+        _ => format!("{value:.1e}"),
+    }
+}
+
+/// Writes words, of which `between` is what separates them, in lines that fit.
+fn write_wrapped(f: &mut std::fmt::Formatter<'_>, text: &str, between: &str) -> std::fmt::Result {
+    let mut line = String::new();
+    for word in text.split(between) {
+        if !line.is_empty() && line.chars().count() + between.len() + word.chars().count() > COLUMNS {
+            writeln!(f, "{line}")?;
+            line = " ".to_owned();
+        }
+        if !line.is_empty() {
+            line.push_str(between);
+        }
+        line.push_str(word);
+    }
+    writeln!(f, "{line}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_short() {
+        let of = |value| short(value);
+        assert_eq!([0.0, 1.0, 12.34, 123.4, 1234.5].map(of), ["0", "1.000", "12.3", "123", "1234"]);
+        assert_eq!(
+            [0.1234, 0.01234, 0.00123, -0.00012, 1e-9].map(of),
+            ["0.123", "0.0123", "0.0012", "-1.2e-4", "1.0e-9"]
+        );
+        assert_eq!([f64::INFINITY, 1.234e9, 9.999].map(of), ["inf", "1.2e9", "10.0"]);
     }
 }

@@ -1,9 +1,12 @@
-//! Judging: samples against real data that the model has not seen.
+//! Judging: samples against real data that the model has not seen, or any set against any other.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use galatea_data::{Dataset, HostTensor, Split, settings, split};
-use galatea_metrics::{Reference, Report};
+use galatea_data::formats::{Rows, read_rows};
+use galatea_data::{DataSpec, Dataset, HostTensor, Split, settings, split};
+use galatea_metrics::features::{self, Features};
+use galatea_metrics::{Arrays, Points, Reference, Report};
 use galatea_models::{SampleRequest, Session};
 use galatea_train::Run;
 
@@ -17,6 +20,24 @@ settings! {
         samples: usize = 5_000, in 0..=100_000;
         /// Seed of the samples that are judged.
         seed: u64 = 1;
+        /// What samples are compared by: the name of features, or `auto` for those that suit the data, if any do.
+        features: String = "auto".into();
+    }
+}
+
+impl EvalOptions {
+    /// The features that are named, if any are.
+    ///
+    /// # Errors
+    /// If there are none of that name, or they cannot read such data.
+    pub(crate) fn named_features(&self, spec: &DataSpec) -> Result<Option<&'static dyn Features>> {
+        if self.features == "auto" {
+            return Ok(None);
+        }
+        match features::named(&self.features, &spec.shape()) {
+            Ok(features) => Ok(Some(features)),
+            Err(error) => Err(Error::Usage { problem: error.to_string(), hint: error.hint() }),
+        }
     }
 }
 
@@ -40,18 +61,153 @@ pub fn evaluate(generator: &Generator, model: &Path, root: &Path, request: &Requ
         request.config = Some(Run::open(root, &model.to_string_lossy())?.path().join("config.toml"));
     }
     let (data, options, eval) = request.data_and_eval()?;
-    if data.spec().shape() != generator.spec().shape() {
-        return Err(Error::usage(
-            format!("the data are {}, and the model draws {}", data.spec(), generator.spec()),
-            "choose data of the same shape, or bring them to it with `--set data.size=.. data.channels=..`",
-        ));
-    }
+    same_shape(data.spec(), "the model draws", generator.spec())?;
     // Data that the model was not trained on are unseen as a whole.
     let split = match foreign {
         true => Split { train: Vec::new(), held_back: (0..data.len()).collect() },
         false => split(&*data, options.read.holdout),
     };
     judge(generator.session(), &*data, &split, &eval)
+}
+
+/// Two sets of examples, each an embedded name, a file or a folder.
+#[derive(Clone, Debug, Default)]
+pub struct Comparison {
+    /// What is judged.
+    pub samples: String,
+    /// Real examples to judge it by.
+    pub against: String,
+    /// What the samples' model was trained on: then copies of it are looked for.
+    pub train: Option<String>,
+    /// `data.KEY=VALUE` and `eval.KEY=VALUE` pairs; the former hold for all sets, and `eval.samples` says how many examples of
+    /// each set are taken, evenly over all.
+    pub settings: Vec<String>,
+}
+
+/// Judges a set of examples by another one. Also tells how the sets were read, where there is anything to tell.
+///
+/// # Errors
+/// If a set cannot be read, or they are of different shapes.
+pub fn compare(comparison: &Comparison) -> Result<(Report, Vec<String>)> {
+    let asked = comparison.settings.iter().any(|setting| setting.trim_start().starts_with("eval.samples"));
+    let mut notes = Vec::new();
+    let mut open = |source: &str| -> Result<(Arc<dyn Dataset>, EvalOptions, HostTensor)> {
+        let request =
+            Request { data: Some(source.to_owned()), settings: comparison.settings.clone(), ..Request::default() };
+        let (data, options, eval) = request.data_and_eval()?;
+        notes.extend(data.notes().into_iter().map(|note| format!("`{source}`: {note}")));
+        let count = if asked { eval.samples.min(data.len()) } else { data.len() };
+        let (needed, given) = ((count * data.spec().elements() * 4) >> 20, options.read.memory_mib);
+        if needed > given {
+            return Err(Error::usage(
+                format!("{count} examples of `{source}` need {needed} MiB of memory, and `data.memory_mib` is {given}"),
+                "take fewer with `-n`, or raise it with `--set data.memory_mib=..`",
+            ));
+        }
+        let all: Vec<usize> = (0..data.len()).collect();
+        let examples = evenly(&*data, &all, count)?;
+        Ok((data, eval, examples))
+    };
+    let (drawn, _, samples) = open(&comparison.samples)?;
+    let (data, eval, held_back) = open(&comparison.against)?;
+    same_shape(data.spec(), &format!("`{}` are", comparison.samples), drawn.spec())?;
+    let train = match &comparison.train {
+        Some(source) => {
+            let (train, _, examples) = open(source)?;
+            same_shape(data.spec(), &format!("`{source}` are"), train.spec())?;
+            Some(shuffled(&examples))
+        }
+        None => None,
+    };
+    let features = eval.named_features(data.spec())?;
+    let reference = Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features };
+    Ok((galatea_metrics::evaluate(&samples, reference)?, notes))
+}
+
+/// Arrays of numbers in `.npy` files, `[n, d]` each.
+#[derive(Clone, Debug, Default)]
+pub struct ArrayComparison {
+    /// What is judged.
+    pub samples: PathBuf,
+    /// Real examples to judge it by.
+    pub against: PathBuf,
+    /// What the samples' model was trained on: then copies of it are looked for.
+    pub train: Option<PathBuf>,
+    /// Whether the numbers are probabilities of classes, and not features.
+    pub probabilities: bool,
+    /// `data.KEY=VALUE` pairs, of which `data.memory_mib` says how large an array may be.
+    pub settings: Vec<String>,
+}
+
+/// Judges features, or probabilities of classes, that somebody else has computed.
+///
+/// # Errors
+/// If an array cannot be read, or they are of different widths.
+pub fn compare_arrays(comparison: &ArrayComparison) -> Result<Report> {
+    let ArrayComparison { samples, against, train, probabilities, settings } = comparison;
+    let request = Request { settings: settings.clone(), ..Request::default() };
+    let memory = (request.data_settings()?.read.memory_mib as u64) << 20;
+    let read = |path: &Path| -> Result<Points> {
+        let points = match read_rows(path, memory)? {
+            Rows::Single { width, values } => Points::single(HostTensor::new([values.len() / width, width], values)),
+            Rows::Double { width, values } => Points::double(width, values),
+        };
+        let points = points
+            .map_err(|error| Error::Usage { problem: format!("`{}`: {error}", path.display()), hint: error.hint() })?;
+        if points.rows() < 2 {
+            return Err(Error::usage(
+                format!("`{}` holds a single row", path.display()),
+                "give at least two rows, one per sample, and thousands for values that mean something",
+            ));
+        }
+        if *probabilities {
+            check_probabilities(&points, path)?;
+        }
+        Ok(points)
+    };
+    let (drawn, real) = (read(samples)?, read(against)?);
+    let train = train.as_deref().map(|path| Ok::<_, Error>((path, read(path)?))).transpose()?;
+    let others = train.iter().map(|(path, points)| (*path, points));
+    for (path, points) in std::iter::once((samples.as_path(), &drawn)).chain(others) {
+        if points.width() != real.width() {
+            return Err(Error::usage(
+                format!(
+                    "`{}` has {} columns, and `{}` has {}",
+                    path.display(),
+                    points.width(),
+                    against.display(),
+                    real.width()
+                ),
+                "compute the same features for both",
+            ));
+        }
+    }
+    let train = train.map(|(_, points)| points);
+    Ok(galatea_metrics::evaluate_arrays(Arrays { samples: drawn, real, train, probabilities: *probabilities })?)
+}
+
+fn check_probabilities(points: &Points, path: &Path) -> Result<()> {
+    for i in 0..points.rows() {
+        let row = points.row(i);
+        let sum: f64 = row.iter().sum();
+        if row.iter().any(|value| *value < 0.0) || (sum - 1.0).abs() > 1e-3 {
+            return Err(Error::usage(
+                format!("row {i} of `{}` is no set of probabilities: its sum is {sum:.4}", path.display()),
+                "each row holds one probability per class, none below 0, and sums to 1; of logits take the softmax",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn same_shape(data: &DataSpec, what: &str, other: &DataSpec) -> Result<()> {
+    if data.shape() == other.shape() {
+        return Ok(());
+    }
+    Err(Error::usage(
+        format!("the data are {data}, and {what} {other}"),
+        "choose data of the same shape, or bring them to it with `--set data.size=.. data.channels=..`",
+    ))
 }
 
 /// Whether `split` holds back enough to judge by.
@@ -71,20 +227,22 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
         ));
     }
     let count = eval.samples.min(split.held_back.len());
-    // Evenly over all, so that every class is there.
-    let some = |indices: &[usize], count: usize| -> Result<HostTensor> {
-        let count = count.min(indices.len());
-        let chosen: Vec<usize> = (0..count).map(|i| indices[i * indices.len() / count]).collect();
-        Ok(data.batch(&chosen)?.values)
-    };
-    let held_back = some(&split.held_back, count.max(2))?;
+    let held_back = evenly(data, &split.held_back, count.max(2))?;
     let train = match split.train.is_empty() {
         true => None,
-        false => Some(shuffled(&some(&split.train, MAX_TRAIN)?)),
+        false => Some(shuffled(&evenly(data, &split.train, MAX_TRAIN)?)),
     };
+    let features = eval.named_features(data.spec())?;
     let samples = session.sample(&SampleRequest::new(eval.seed, count.max(2) as u64))?.values;
-    let reference = Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref() };
+    let reference = Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features };
     Ok(galatea_metrics::evaluate(&samples, reference)?)
+}
+
+/// At most `count` of the examples, evenly over all, so that every class is there.
+fn evenly(data: &dyn Dataset, indices: &[usize], count: usize) -> Result<HostTensor> {
+    let count = count.min(indices.len());
+    let chosen: Vec<usize> = (0..count).map(|i| indices[i * indices.len() / count]).collect();
+    Ok(data.batch(&chosen)?.values)
 }
 
 /// The same examples in an order that has nothing to do with classes, so that the first of them are a fair selection.

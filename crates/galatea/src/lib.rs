@@ -29,13 +29,13 @@ mod training;
 
 pub use device::{DEVICES, device};
 pub use error::{Error, Result};
-pub use evaluation::{EvalOptions, evaluate};
+pub use evaluation::{ArrayComparison, Comparison, EvalOptions, compare, compare_arrays, evaluate};
 pub use galatea_data::Error as DataError;
 pub use galatea_data::{
     DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, fetch, formats, open, settings, write,
 };
 pub use galatea_kernels::set_threads;
-pub use galatea_metrics::Report;
+pub use galatea_metrics::{METRICS, Report};
 pub use galatea_models::{Family, Info, Latent, SampleRequest, Session, StepReport, registry};
 pub use galatea_train::{
     Action, Context, End, Event, Observer, Plan, Reading, Result as TrainResult, Run, RunConfig, Summary, checkpoint,

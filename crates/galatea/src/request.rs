@@ -170,6 +170,7 @@ impl Request {
         let (data, data_settings, eval) = layers.open(self.data.clone())?;
         let source = self.data.clone().or(layers.source).unwrap_or_else(|| DEFAULT_DATA.to_owned());
         let model = family.resolve(&layers.model, data.spec())?;
+        eval.named_features(data.spec())?;
         let config = RunConfig {
             galatea: env!("CARGO_PKG_VERSION").to_owned(),
             family: family.info().name.to_owned(),
@@ -194,6 +195,15 @@ impl Request {
 
     /// The data with their options, and the options of judging.
     pub(crate) fn data_and_eval(&self) -> Result<(Arc<dyn Dataset>, DataSettings, EvalOptions)> {
+        self.layers()?.open(self.data.clone())
+    }
+
+    /// The settings of the data alone.
+    pub(crate) fn data_settings(&self) -> Result<DataSettings> {
+        Ok(overlay("data", &self.layers()?.data)?)
+    }
+
+    fn layers(&self) -> Result<Layers> {
         let mut layers = match &self.config {
             Some(path) => Layers::read(path)?,
             None => Layers::default(),
@@ -202,7 +212,7 @@ impl Request {
         for setting in &self.settings {
             layers.set(setting, family, &mut None)?;
         }
-        layers.open(self.data.clone())
+        Ok(layers)
     }
 }
 

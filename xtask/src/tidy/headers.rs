@@ -17,7 +17,21 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ("crates/galatea-models/src/families", &["mod.rs"]),
     ("crates/galatea-models/src/nn/loss", &["mod.rs"]),
     ("crates/galatea-models/src/nn/penalty", &["mod.rs"]),
-    ("crates/galatea-metrics/src", &["lib.rs", "error.rs", "features.rs", "neighbours.rs", "report.rs"]),
+    (
+        "crates/galatea-metrics/src",
+        &[
+            "error.rs",
+            "evaluate.rs",
+            "features.rs",
+            "lib.rs",
+            "metric.rs",
+            "neighbours.rs",
+            "order.rs",
+            "points.rs",
+            "products.rs",
+            "report.rs",
+        ],
+    ),
 ];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {

@@ -11,6 +11,7 @@ use std::{io::ErrorKind, path::Path, sync::Arc};
 use crate::{DataOptions, Dataset, Error, Result, options::Plan, settings::nearest};
 
 pub use downloaded::data_home;
+pub use npy::{Rows, read_rows};
 
 /// A kind of source. One file per format; the registry is [`FORMATS`].
 pub trait Format: Sync {

@@ -121,83 +121,222 @@ fn read_npz(path: &Path, file: File, plan: &Plan) -> Result<Raw> {
     Ok(raw)
 }
 
-/// Reads one array of a source of `bytes` bytes, whatever its header claims.
-fn read_array(path: &Path, key: &str, mut reader: impl Read, bytes: u64, plan: &Plan) -> Result<Array> {
-    let place = if key.is_empty() { String::new() } else { format!("`{key}`: ") };
-    let bad = |problem: String, hint: &str| Error::invalid(path, place.clone() + &problem).with_hint(hint);
-    let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::UnexpectedEof => bad("the array is truncated".into(), "copy or write the file again"),
-        ErrorKind::InvalidData | ErrorKind::InvalidInput => {
-            bad(format!("the compressed data are damaged: {error}"), "copy or write the file again")
-        }
-        _ => Error::io("read", path, error),
-    };
-    let numbers = "give one class number per picture, such as by `np.unique(labels, return_inverse=True)[1]`";
-    let (save, convert) = match LABEL_KEYS.contains(&key) {
-        true => (numbers, numbers),
-        false => (
-            "write it with `np.save(path, images)`, `images` of type `uint8` or `float32`",
-            "convert it with `images.astype(np.float32)`",
-        ),
-    };
+/// Where an array is, for messages.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    path: &'a Path,
+    /// Its name in an archive; empty for a file of its own.
+    key: &'a str,
+    /// What to do if it is no array.
+    save: &'static str,
+    /// What to do if its elements cannot be read.
+    convert: &'static str,
+}
 
+impl<'a> Place<'a> {
+    /// Of pictures or their labels.
+    fn new(path: &'a Path, key: &'a str) -> Self {
+        let numbers = "give one class number per picture, such as by `np.unique(labels, return_inverse=True)[1]`";
+        let (save, convert) = match LABEL_KEYS.contains(&key) {
+            true => (numbers, numbers),
+            false => (
+                "write it with `np.save(path, images)`, `images` of type `uint8` or `float32`",
+                "convert it with `images.astype(np.float32)`",
+            ),
+        };
+        Self { path, key, save, convert }
+    }
+
+    /// Of rows of numbers.
+    fn of_rows(path: &'a Path) -> Self {
+        let save = "write it with `np.save(path, array)`, `array` of type `float32` or `float64`";
+        Self { path, key: "", save, convert: "convert it with `array.astype(np.float32)`" }
+    }
+
+    fn bad(self, problem: impl std::fmt::Display, hint: &str) -> Error {
+        let key = if self.key.is_empty() { String::new() } else { format!("`{}`: ", self.key) };
+        Error::invalid(self.path, format!("{key}{problem}")).with_hint(hint)
+    }
+
+    fn failed(self, error: std::io::Error) -> Error {
+        match error.kind() {
+            ErrorKind::UnexpectedEof => self.bad("the array is truncated", "copy or write the file again"),
+            ErrorKind::InvalidData | ErrorKind::InvalidInput => {
+                self.bad(format!("the compressed data are damaged: {error}"), "copy or write the file again")
+            }
+            _ => Error::io("read", self.path, error),
+        }
+    }
+}
+
+/// What a header says of its array, once found possible.
+struct Promise {
+    shape: Vec<usize>,
+    fortran: bool,
+    dtype: Dtype,
+    /// The product of the sizes, not 0.
+    count: usize,
+}
+
+/// Reads the header of an array in a source of `bytes` bytes, whatever it claims.
+fn read_header(place: Place<'_>, reader: &mut impl Read, bytes: u64) -> Result<Promise> {
+    let failed = |error| place.failed(error);
     let mut start = [0; 8];
     reader.read_exact(&mut start).map_err(failed)?;
     if start[..6] != *b"\x93NUMPY" || !(1..=3).contains(&start[6]) {
-        return Err(bad("this is no NumPy array".into(), save));
+        return Err(place.bad("this is no NumPy array", place.save));
     }
     let mut length = [0; 4];
     let wide = start[6] > 1;
     reader.read_exact(&mut length[..if wide { 4 } else { 2 }]).map_err(failed)?;
     let length = u32::from_le_bytes(length) as usize;
     if length > MAX_HEADER {
-        return Err(bad(format!("the header claims {length} bytes"), save));
+        return Err(place.bad(format!("the header claims {length} bytes"), place.save));
     }
     let mut header = vec![0; length];
     reader.read_exact(&mut header).map_err(failed)?;
     let header = String::from_utf8_lossy(&header);
-    let parsed = Header::parse(&header).map_err(|problem| bad(problem, save))?;
+    let parsed = Header::parse(&header).map_err(|problem| place.bad(problem, place.save))?;
     let Header { descr, fortran, shape } = parsed;
     if descr.contains('O') {
-        return Err(bad("the array holds Python objects, not numbers".into(), save));
+        return Err(place.bad("the array holds Python objects, not numbers", place.save));
     }
-    let dtype =
-        Dtype::parse(&descr).ok_or_else(|| bad(format!("elements of type `{descr}` cannot be read"), convert))?;
-
+    let dtype = Dtype::parse(&descr).ok_or_else(|| {
+        let problem = format!("elements of type `{descr}` cannot be read");
+        place.bad(problem, place.convert)
+    })?;
     let count = shape.iter().try_fold(1u64, |all, size| all.checked_mul(*size as u64));
     let fits = |count: &u64| count.checked_mul(dtype.size as u64).is_some_and(|needed| needed <= bytes);
-    let Some(count) = count.filter(fits) else {
-        let problem =
-            format!("the header says shape {shape:?} of `{descr}`, more than a file of {bytes} bytes can hold");
-        return Err(bad(problem, "the file is truncated or its header damaged; write it again"));
-    };
-    let held = if dtype.is_byte() { 1 } else { 4 };
-    if count == 0 {
-        return Err(bad(format!("there is nothing in it: its shape is {shape:?}"), save));
+    match count.filter(fits) {
+        Some(0) => Err(place.bad(format!("there is nothing in it: its shape is {shape:?}"), place.save)),
+        Some(count) => Ok(Promise { shape, fortran, dtype, count: count as usize }),
+        None => {
+            let problem =
+                format!("the header says shape {shape:?} of `{descr}`, more than a file of {bytes} bytes can hold");
+            Err(place.bad(problem, "the file is truncated or its header damaged; write it again"))
+        }
     }
-    let examples = shape.first().copied().unwrap_or(1);
-    check_memory(examples, count as usize / examples * held, plan.memory_bytes)?;
-    let values = match dtype.is_byte() {
+}
+
+/// Calls `take` with every number of an array, in the order of the file.
+fn read_numbers(place: Place<'_>, promise: &Promise, reader: &mut impl Read, mut take: impl FnMut(f64)) -> Result<()> {
+    let dtype = promise.dtype;
+    let mut buffer = vec![0; dtype.size * 4096];
+    let mut left = promise.count;
+    while left > 0 {
+        let now = left.min(4096);
+        let bytes = &mut buffer[..now * dtype.size];
+        reader.read_exact(bytes).map_err(|error| place.failed(error))?;
+        bytes.chunks_exact(dtype.size).for_each(|bytes| take(dtype.number(bytes)));
+        left -= now;
+    }
+    Ok(())
+}
+
+/// Reads one array of a source of `bytes` bytes.
+fn read_array(path: &Path, key: &str, mut reader: impl Read, bytes: u64, plan: &Plan) -> Result<Array> {
+    let place = Place::new(path, key);
+    let promise = read_header(place, &mut reader, bytes)?;
+    let examples = promise.shape.first().copied().unwrap_or(1);
+    let held = if promise.dtype.is_byte() { 1 } else { 4 };
+    check_memory(examples, promise.count / examples * held, plan.memory_bytes)?;
+    let values = match promise.dtype.is_byte() {
         true => {
             let mut values = Vec::new();
-            reader.take(count).read_to_end(&mut values).map_err(failed)?;
-            if (values.len() as u64) < count {
-                return Err(failed(ErrorKind::UnexpectedEof.into()));
+            reader.take(promise.count as u64).read_to_end(&mut values).map_err(|error| place.failed(error))?;
+            if values.len() < promise.count {
+                return Err(place.failed(ErrorKind::UnexpectedEof.into()));
             }
             Values::Bytes(values)
         }
         false => {
             let mut values = Vec::new();
-            let mut buffer = vec![0; dtype.size * 4096];
-            while (values.len() as u64) < count {
-                let now = (count as usize - values.len()).min(4096) * dtype.size;
-                reader.read_exact(&mut buffer[..now]).map_err(failed)?;
-                values.extend(buffer[..now].chunks_exact(dtype.size).map(|bytes| dtype.number(bytes)));
-            }
-            Values::Numbers { values, dtype }
+            read_numbers(place, &promise, &mut reader, |value| values.push(value as f32))?;
+            Values::Numbers { values, dtype: promise.dtype }
         }
     };
-    Ok(Array { shape, fortran, values })
+    Ok(Array { shape: promise.shape, fortran: promise.fortran, values })
+}
+
+/// Plain rows of numbers, `[n, d]`, as precise as they are in the file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rows {
+    /// Numbers that single precision holds.
+    Single {
+        /// `d`.
+        width: usize,
+        /// `n` times `d` of them, row-major.
+        values: Vec<f32>,
+    },
+    /// Others.
+    Double {
+        /// `d`.
+        width: usize,
+        /// `n` times `d` of them, row-major.
+        values: Vec<f64>,
+    },
+}
+
+/// Reads an array `[n, d]` of numbers, such as features, from a `.npy` file; at most `memory_bytes` of them.
+///
+/// # Errors
+/// If the file is no such array, or too large.
+pub fn read_rows(path: &Path, memory_bytes: u64) -> Result<Rows> {
+    let file = File::open(path).map_err(|error| Error::io("read", path, error))?;
+    let bytes = file.metadata().map_err(|error| Error::io("read", path, error))?.len();
+    let place = Place::of_rows(path);
+    let mut reader = BufReader::new(file);
+    let promise = read_header(place, &mut reader, bytes)?;
+    let Promise { shape, fortran, dtype, count } = &promise;
+    let [n, width] = shape[..] else {
+        let hint = match shape[..] {
+            [_] => "one number per row is `array.reshape(-1, 1)`",
+            [_, _, _] | [_, _, _, _] => {
+                "flatten it with `array.reshape(len(array), -1)`; sets of pictures are judged by `galatea eval --samples A.npy \
+                 --against B.npy`"
+            }
+            _ => "give one row per sample and one column per feature",
+        };
+        return Err(place.bad(format!("the array has shape {shape:?}, not [n, d]"), hint));
+    };
+    let single = matches!((dtype.kind, dtype.size), (b'f', 4) | (_, 1 | 2));
+    check_memory(n, width * if single { 4 } else { 8 }, memory_bytes)?;
+    let mut at = 0;
+    let mut wrong = None;
+    let mut check = |value: f64| {
+        if !value.is_finite() && wrong.is_none() {
+            wrong = Some((at, value));
+        }
+        at += 1;
+        value
+    };
+    let rows = match single {
+        true => {
+            let mut values = Vec::new();
+            read_numbers(place, &promise, &mut reader, |value| values.push(check(value) as f32))?;
+            Rows::Single { width, values: row_major(values, n, width, *fortran) }
+        }
+        false => {
+            let mut values = Vec::new();
+            read_numbers(place, &promise, &mut reader, |value| values.push(check(value)))?;
+            Rows::Double { width, values: row_major(values, n, width, *fortran) }
+        }
+    };
+    debug_assert_eq!(*count, n * width);
+    match wrong {
+        Some((at, value)) => {
+            let problem = format!("the value at {:?} is {value}", unravel(at, shape, *fortran));
+            Err(place.bad(problem, "leave out such rows, such as by `array[np.isfinite(array).all(axis=1)]`"))
+        }
+        None => Ok(rows),
+    }
+}
+
+fn row_major<T: Copy>(values: Vec<T>, n: usize, width: usize, fortran: bool) -> Vec<T> {
+    match fortran {
+        true => (0..n).flat_map(|i| (0..width).map(move |j| (i, j))).map(|(i, j)| values[j * n + i]).collect(),
+        false => values,
+    }
 }
 
 impl Dtype {
@@ -215,7 +354,7 @@ impl Dtype {
     }
 
     /// The number in `size` bytes.
-    fn number(self, bytes: &[u8]) -> f32 {
+    fn number(self, bytes: &[u8]) -> f64 {
         let mut wide = [0; 8];
         for (i, byte) in bytes.iter().enumerate() {
             wide[if self.big_endian { self.size - 1 - i } else { i }] = *byte;
@@ -223,10 +362,10 @@ impl Dtype {
         let bits = u64::from_le_bytes(wide);
         let unused = 64 - 8 * self.size as u32;
         match (self.kind, self.size) {
-            (b'f', 4) => f32::from_bits(bits as u32),
-            (b'f', _) => f64::from_bits(bits) as f32,
-            (b'i', _) => (((bits << unused) as i64) >> unused) as f32,
-            _ => bits as f32,
+            (b'f', 4) => f32::from_bits(bits as u32).into(),
+            (b'f', _) => f64::from_bits(bits),
+            (b'i', _) => (((bits << unused) as i64) >> unused) as f64,
+            _ => bits as f64,
         }
     }
 }

@@ -2,7 +2,11 @@
 
 use std::{fs, io::Write, path::PathBuf};
 
-use galatea_data::{DataOptions, HostTensor, open, write};
+use galatea_data::{
+    DataOptions, HostTensor,
+    formats::{Rows, read_rows},
+    open, write,
+};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
@@ -264,4 +268,50 @@ proptest! {
         let (_folder, path) = file("x.npz", &bytes);
         let _ = open(path.to_str().unwrap(), &options());
     }
+}
+
+fn rows(bytes: &[u8]) -> Result<Rows, String> {
+    let (_folder, path) = file("features.npy", bytes);
+    read_rows(&path, 1 << 20).map_err(|error| {
+        let said = format!("{error} | {}", error.hint().unwrap_or_default());
+        said.replace(path.to_str().unwrap(), "features.npy")
+    })
+}
+
+#[test]
+fn plain_rows_keep_their_precision() {
+    let doubles: Vec<u8> = [0.1f64, 1e-300, -3.0, 1.0 / 3.0].into_iter().flat_map(f64::to_le_bytes).collect();
+    let expected = Rows::Double { width: 2, values: vec![0.1, 1e-300, -3.0, 1.0 / 3.0] };
+    assert_eq!(rows(&npy("'<f8'", "False", "(2, 2)", &doubles)).unwrap(), expected);
+    let values = floats([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let expected = Rows::Single { width: 3, values: vec![1.0, 3.0, 5.0, 2.0, 4.0, 6.0] };
+    assert_eq!(rows(&npy("'<f4'", "True", "(2, 3)", &values)).unwrap(), expected);
+    let large: Vec<u8> = [(1i64 << 40) + 1, -1].into_iter().flat_map(i64::to_be_bytes).collect();
+    let expected = Rows::Double { width: 1, values: vec![1_099_511_627_777.0, -1.0] };
+    assert_eq!(rows(&npy("'>i8'", "False", "(2, 1)", &large)).unwrap(), expected);
+}
+
+#[test]
+fn what_is_no_set_of_rows_is_refused_with_a_hint() {
+    let said = |bytes: &[u8]| rows(bytes).unwrap_err();
+    let values = floats((0..24).map(|value| value as f32));
+    let one = said(&npy("'<f4'", "False", "(24,)", &values));
+    assert!(one.starts_with("`features.npy`: the array has shape [24], not [n, d] | one number per row is"), "{one}");
+    let pictures = said(&npy("'<f4'", "False", "(2, 3, 2, 2)", &values));
+    assert!(pictures.contains("reshape(len(array), -1)") && pictures.contains("--samples A.npy --against B.npy"));
+    let mut bad = values.clone();
+    bad[4 * 17..4 * 18].copy_from_slice(&f32::NAN.to_le_bytes());
+    let nan = said(&npy("'<f4'", "False", "(4, 6)", &bad));
+    assert_eq!(
+        nan,
+        "`features.npy`: the value at [2, 5] is NaN | leave out such rows, such as by \
+         `array[np.isfinite(array).all(axis=1)]`"
+    );
+    assert!(said(&npy("'<f4'", "False", "(4, 6)", &values[..90])).contains("the array is truncated"));
+    assert!(said(&npy("'<f4'", "False", "(4, 600)", &values)).contains("more than a file of"));
+    assert!(said(&npy("'<f4'", "False", "(0, 6)", &[])).contains("there is nothing in it"));
+    assert!(said(&npy("'<f4'", "False", "(131073, 2)", &vec![0; 131_073 * 8])).contains("raise `data.memory_mib`"));
+    assert!(said(b"a,b\n1,2\n").contains("this is no NumPy array"));
+    assert!(said(b"").contains("truncated"));
+    assert!(said(&npy("'<f2'", "False", "(2, 2)", &[0; 8])).contains("astype(np.float32)"));
 }

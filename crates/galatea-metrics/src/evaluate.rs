@@ -1,0 +1,364 @@
+//! Judging: every metric that applies, for the samples, for real data and for noise.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use galatea_data::{DataSpec, HostTensor};
+use galatea_kernels::random;
+use sha2::{Digest, Sha256};
+
+use crate::features::{Features, hex, suiting};
+use crate::histogram::histogram;
+use crate::metric::{Choice, METRICS, Metric, Prepared, Sets, Space, measure};
+use crate::points::{Points, shuffled};
+use crate::products::map;
+use crate::report::{Context, FeaturesId, Report, Row};
+use crate::{Error, Result};
+
+/// Random parts from which standard errors are estimated.
+const HALVES: usize = 20;
+/// Points of either set in such a part at most: so many tell enough, and the cost of most metrics grows with the square.
+const MOST_IN_PART: usize = 1_000;
+/// Fewer points of either set than this say nothing on how a value varies.
+const LEAST_IN_PART: usize = 8;
+/// The 97.5 % quantile of Student's distribution with `HALVES - 1` degrees of freedom.
+const QUANTILE: f64 = 2.093;
+/// Most examples of noise: its values are far from all others, and need not be precise.
+const MOST_NOISE: usize = 2_000;
+/// Seed of all that is drawn here.
+const SEED: u64 = 0xce11;
+
+/// Real data to judge by.
+#[derive(Clone, Copy, Debug)]
+pub struct Reference<'a> {
+    /// What the data are.
+    pub spec: &'a DataSpec,
+    /// Examples that the model has not seen, `[m, ..]`.
+    pub held_back: &'a HostTensor,
+    /// Examples that it was trained on, `[.., ..]`, where there are any, in an order that has nothing to do with classes.
+    pub train: Option<&'a HostTensor>,
+    /// What to compare examples by; without it, what suits the data, if anything does.
+    pub features: Option<&'static dyn Features>,
+}
+
+/// Features that somebody else has computed.
+#[derive(Clone, Debug)]
+pub struct Arrays {
+    /// Of samples, `[n, d]`.
+    pub samples: Points,
+    /// Of real examples, `[m, d]`.
+    pub real: Points,
+    /// Of the training set, `[.., d]`, where copies of it are to be found.
+    pub train: Option<Points>,
+    /// Whether the numbers are probabilities of classes.
+    pub probabilities: bool,
+}
+
+/// Judges samples `[n, ..]`, in values like the data's.
+///
+/// # Errors
+/// If samples are too few, of another shape, or not finite, or the features cannot read such data.
+pub fn evaluate(samples: &HostTensor, reference: Reference<'_>) -> Result<Report> {
+    let Reference { spec, held_back, train, features } = reference;
+    let features = features.or_else(|| suiting(spec));
+    let read = |set: &HostTensor| Examples::read(set, features);
+    let (n, m) = (samples.rows(), held_back.rows());
+    let real = read(held_back)?;
+    let halves = halves(&real);
+    let (floor, floor_is) = match train {
+        Some(train) => {
+            let seen = read(&train.slice_rows(0..n.min(train.rows())))?;
+            let what = "examples that were learnt against those that were held back";
+            (Some([seen, real.clone()]), what)
+        }
+        None => (halves.clone(), BY_HALVES),
+    };
+    let mut shape = samples.shape.clone();
+    shape[0] = n.min(MOST_NOISE);
+    let trial = Trial {
+        samples: read(samples)?,
+        real,
+        train: train.cloned().map(Points::single).transpose()?,
+        noise: read(&uniform(&shape))?,
+        floor,
+        halves,
+        values: "pixels",
+        features: features.map(|features| FeaturesId { name: features.name().to_owned(), hash: features.hash() }),
+    };
+    let mut report = trial.judge(floor_is, "uniform noise")?;
+    if let (Some(drawn), Some(real)) = (&trial.samples.probabilities, &trial.real.probabilities) {
+        report.classes = Some(histogram(real, drawn)?);
+    }
+    if features.is_none() {
+        report.notes.push(format!("no features are known for {spec}: only pixels were compared"));
+    }
+    report.class_names = spec.classes().to_vec();
+    debug_assert_eq!((report.samples, report.real), (n, m));
+    Ok(report)
+}
+
+/// What the floor is where there is no training set.
+const BY_HALVES: &str = "one half of the real examples against the other";
+
+/// Judges features by features.
+///
+/// # Errors
+/// If they are of different widths, or fewer than two.
+pub fn evaluate_arrays(arrays: Arrays) -> Result<Report> {
+    let Arrays { samples, real, train, probabilities } = arrays;
+    samples.like(&real)?;
+    if let Some(train) = &train {
+        train.like(&real)?;
+    }
+    let examples = |points: Points| {
+        let points = Arc::new(points);
+        Examples {
+            values: points.clone(),
+            features: (!probabilities).then(|| points.clone()),
+            probabilities: probabilities.then_some(points),
+        }
+    };
+    let noise = examples(noise_like(&real, samples.rows().min(MOST_NOISE), probabilities)?);
+    let features = FeaturesId { name: "arrays".to_owned(), hash: hash(&real) };
+    let real = examples(real);
+    let halves = halves(&real);
+    let trial = Trial {
+        samples: examples(samples),
+        real,
+        train,
+        noise,
+        floor: halves.clone(),
+        halves,
+        values: "arrays",
+        features: Some(features),
+    };
+    let ceiling = match probabilities {
+        true => "random probabilities",
+        false => "each feature uniform between its least and greatest real value",
+    };
+    trial.judge(BY_HALVES, ceiling)
+}
+
+/// Examples as all that they can be compared as.
+#[derive(Clone)]
+struct Examples {
+    values: Arc<Points>,
+    features: Option<Arc<Points>>,
+    probabilities: Option<Arc<Points>>,
+}
+
+impl Examples {
+    fn read(set: &HostTensor, features: Option<&dyn Features>) -> Result<Self> {
+        let values = Arc::new(Points::single(set.clone())?);
+        let Some(features) = features else { return Ok(Self { values, features: None, probabilities: None }) };
+        let reading = features.read(set)?;
+        Ok(Self {
+            values,
+            features: Some(Arc::new(Points::single(reading.features)?)),
+            probabilities: reading.probabilities.map(Points::single).transpose()?.map(Arc::new),
+        })
+    }
+
+    fn rows(&self) -> usize {
+        self.values.rows()
+    }
+
+    fn as_points(&self, space: Space) -> Option<&Points> {
+        match space {
+            Space::Values => Some(&self.values),
+            Space::Features => self.features.as_deref(),
+            Space::Probabilities => self.probabilities.as_deref(),
+        }
+    }
+
+    fn select(&self, rows: &[usize]) -> Self {
+        let select = |points: &Arc<Points>| Arc::new(points.select(rows));
+        Self {
+            values: select(&self.values),
+            features: self.features.as_ref().map(select),
+            probabilities: self.probabilities.as_ref().map(select),
+        }
+    }
+}
+
+/// Two random halves; nothing of a single example.
+fn halves(examples: &Examples) -> Option<[Examples; 2]> {
+    let n = examples.rows();
+    let order = shuffled(n, SEED, 1);
+    (n >= 2).then(|| [&order[..n / 2], &order[n / 2..]].map(|rows| examples.select(rows)))
+}
+
+/// All that a report is made from.
+struct Trial {
+    samples: Examples,
+    real: Examples,
+    train: Option<Points>,
+    noise: Examples,
+    /// Real data in place of samples, and what to judge them by.
+    floor: Option<[Examples; 2]>,
+    /// The same without examples of the training set, for metrics that look for those.
+    halves: Option<[Examples; 2]>,
+    /// What values are called.
+    values: &'static str,
+    features: Option<FeaturesId>,
+}
+
+impl Trial {
+    fn judge(&self, floor: &str, ceiling: &str) -> Result<Report> {
+        let (n, m) = (self.samples.rows(), self.real.rows());
+        if n.min(m) < 2 {
+            return Err(Error::samples(
+                format!("{n} samples and {m} real examples are too few to judge"),
+                "at least two of each are needed",
+            ));
+        }
+        let mut report = Report {
+            samples: n,
+            real: m,
+            features: self.features.clone(),
+            floor: self.floor.as_ref().map(|[a, b]| Context {
+                what: floor.to_owned(),
+                samples: a.rows(),
+                real: b.rows(),
+            }),
+            ceiling: Some(Context { what: ceiling.to_owned(), samples: self.noise.rows(), real: m }),
+            halves: 0,
+            rows: Vec::new(),
+            notes: Vec::new(),
+            classes: None,
+            class_names: Vec::new(),
+        };
+        for metric in METRICS {
+            let needs = metric.needs;
+            let (Some(samples), Some(real)) = (self.samples.as_points(needs.space), self.real.as_points(needs.space))
+            else {
+                continue;
+            };
+            if needs.train && self.train.is_none() {
+                continue;
+            }
+            if n.min(m) < needs.least {
+                let names: Vec<&str> = metric.numbers.iter().map(|number| number.name).collect();
+                report.notes.push(format!(
+                    "{}: left out, at least {} of each are needed",
+                    names.join(", "),
+                    needs.least
+                ));
+                continue;
+            }
+            let rows = self.rows(metric, samples, real)?;
+            if rows.iter().any(|row| row.standard_error.is_some()) {
+                report.halves = HALVES;
+            }
+            report.rows.extend(rows);
+        }
+        Ok(report)
+    }
+
+    /// The numbers of a metric.
+    fn rows(&self, metric: &Metric, samples: &Points, real: &Points) -> Result<Vec<Row>> {
+        let needs = metric.needs;
+        let train = self.train.as_ref().filter(|_| needs.train);
+        let prepared = (metric.prepare)(Sets { samples, real, train })?;
+        let values = prepared(Choice::default())?;
+        let errors = standard_errors(&prepared, samples.rows(), real.rows(), needs.least)?;
+        drop(prepared);
+        let of =
+            |samples: &Examples, real: &Examples| match (samples.as_points(needs.space), real.as_points(needs.space)) {
+                (Some(samples), Some(real)) if samples.rows().min(real.rows()) >= needs.least => {
+                    measure(metric, samples, real, train).map(Some)
+                }
+                _ => Ok(None),
+            };
+        let floor = if needs.train { &self.halves } else { &self.floor };
+        let floor = floor.as_ref().map(|[a, b]| of(a, b)).transpose()?.flatten();
+        let ceiling = of(&self.noise, &self.real)?;
+        let features = self.features.as_ref().filter(|_| needs.space != Space::Values || self.values == "arrays");
+        let compared = features.map_or(self.values, |features| &features.name);
+        let row = |(at, number): (usize, &crate::metric::Number)| {
+            let (value, error) = (values[at], errors.as_ref().map(|errors| errors[at]).filter(|e| e.is_finite()));
+            Row {
+                metric: format!("{}-{}-{compared}", number.name, samples.rows()),
+                number: number.name,
+                value,
+                standard_error: error,
+                interval: error.map(|error| [value - QUANTILE * error, value + QUANTILE * error]),
+                floor: floor.as_ref().map(|floor| floor[at]),
+                ceiling: ceiling.as_ref().map(|ceiling| ceiling[at]),
+                better: number.better,
+                samples: samples.rows(),
+                real: real.rows(),
+                compared: compared.to_owned(),
+                features_hash: features.map(|features| features.hash.clone()),
+            }
+        };
+        Ok(metric.numbers.iter().enumerate().map(row).collect())
+    }
+}
+
+/// Standard errors by the delete-`d` jackknife (Shao and Wu 1989, "A General Theory for Jackknife Variance Estimation"): the
+/// deviation of the values for random parts without replacement, which are a share `f` of each set, times the root of
+/// `f / (1 - f)`. Drawing with replacement, as the bootstrap does, would make copies, and a copy is what neighbours notice.
+fn standard_errors(prepared: &Prepared<'_>, n: usize, m: usize, least: usize) -> Result<Option<Vec<f64>>> {
+    let share = (MOST_IN_PART as f64 / n.max(m) as f64).min(0.5);
+    let part = |rows: usize| (share * rows as f64) as usize;
+    if part(n).min(part(m)) < least.max(LEAST_IN_PART) {
+        return Ok(None);
+    }
+    let values = map(HALVES, |half| {
+        let (samples, real) = (shuffled(n, SEED, 2 + 2 * half as u64), shuffled(m, SEED, 3 + 2 * half as u64));
+        prepared(Choice { samples: Some(&samples[..part(n)]), real: Some(&real[..part(m)]) })
+    });
+    let values = values.into_iter().collect::<Result<Vec<Vec<f64>>>>()?;
+    let deviation = |at: usize| {
+        let mean = values.iter().map(|values| values[at]).sum::<f64>() / HALVES as f64;
+        let squares: f64 = values.iter().map(|values| (values[at] - mean).powi(2)).sum();
+        (squares / (HALVES - 1) as f64 * share / (1.0 - share)).sqrt()
+    };
+    Ok(Some((0..values[0].len()).map(deviation).collect()))
+}
+
+/// Uniform noise in `[-1, 1]`.
+fn uniform(shape: &[usize]) -> HostTensor {
+    let mut values = vec![0.0; shape.iter().product()];
+    random::fill_uniform(SEED, 0, &mut values);
+    values.iter_mut().for_each(|value| *value = 2.0 * *value - 1.0);
+    HostTensor::new(shape, values)
+}
+
+/// As many points, each number uniform over the range that it has among `real`; made to sum to 1 where they are
+/// probabilities.
+fn noise_like(real: &Points, rows: usize, probabilities: bool) -> Result<Points> {
+    let d = real.width();
+    let (mut low, mut high) = (real.row(0), real.row(0));
+    let mut row = vec![0.0; d];
+    for i in 1..real.rows() {
+        real.write_row(i, &mut row);
+        low.iter_mut().zip(&row).for_each(|(low, value)| *low = low.min(*value));
+        high.iter_mut().zip(&row).for_each(|(high, value)| *high = high.max(*value));
+    }
+    let mut values = Vec::with_capacity(rows * d);
+    let mut noise = vec![0.0f32; d];
+    for i in 0..rows {
+        random::fill_uniform(SEED, 100 + i as u64, &mut noise);
+        if probabilities {
+            let sum: f64 = noise.iter().map(|value| f64::from(*value) + f64::MIN_POSITIVE).sum();
+            values.extend(noise.iter().map(|value| f64::from(*value) / sum));
+        } else {
+            let range: Range<usize> = 0..d;
+            values.extend(range.map(|j| low[j] + f64::from(noise[j]) * (high[j] - low[j])));
+        }
+    }
+    Points::double(d, values)
+}
+
+/// SHA-256 of the numbers in double precision.
+fn hash(points: &Points) -> String {
+    let mut hasher = Sha256::new();
+    let mut row = vec![0.0; points.width()];
+    for i in 0..points.rows() {
+        points.write_row(i, &mut row);
+        row.iter().for_each(|value| hasher.update(value.to_le_bytes()));
+    }
+    hex(&hasher.finalize())
+}
