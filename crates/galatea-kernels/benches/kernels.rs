@@ -120,9 +120,7 @@ fn adam_of_ten_million(bencher: Bencher<'_, '_>) {
     let n = 10_000_000;
     let (mut values, gradient, mut first, mut second) = (draw(n), draw(n), vec![0.0; n], vec![0.1; n]);
     let at = AdamStep { lr: 1e-3, beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, step: 3 };
-    bencher
-        .counter(ItemsCount::new(n))
-        .bench_local(|| adam(&mut values, &gradient, 1.0, &mut first, &mut second, &at));
+    bencher.counter(ItemsCount::new(n)).bench_local(|| adam(&mut values, &gradient, 1.0, &mut first, &mut second, &at));
 }
 
 #[divan::bench]

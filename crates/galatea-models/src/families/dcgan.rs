@@ -86,7 +86,7 @@ impl Model for Dcgan {
         abilities: &[Ability::Latent],
     };
 
-    const STEPS: u64 = 14_000;
+    const STEPS: u64 = 12_000;
 
     type Config = Config;
 
