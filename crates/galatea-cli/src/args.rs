@@ -215,7 +215,7 @@ pub(crate) struct EvalArgs {
     pub(crate) model: Option<PathBuf>,
 
     /// Real data to judge against [default for a run: what it held back]
-    #[arg(long, short, visible_alias = "against", value_name = "SRC", value_hint = ValueHint::AnyPath)]
+    #[arg(long = "against", short = 'd', visible_alias = "data", value_name = "SRC", value_hint = ValueHint::AnyPath)]
     pub(crate) data: Option<String>,
 
     /// Judge these pictures, from wherever they come: whatever `--data` takes

@@ -60,7 +60,11 @@ pub fn evaluate(generator: &Generator, model: &Path, root: &Path, request: &Requ
         }
         request.config = Some(Run::open(root, &model.to_string_lossy())?.path().join("config.toml"));
     }
-    let (data, options, eval) = request.data_and_eval()?;
+    let (data, options, mut eval) = request.data_and_eval()?;
+    if eval.samples == 0 {
+        // What left judging out after training is no answer to being asked to judge.
+        eval.samples = EvalOptions::default().samples;
+    }
     same_shape(data.spec(), "the model draws", generator.spec())?;
     // Data that the model was not trained on are unseen as a whole.
     let split = match foreign {
