@@ -68,9 +68,9 @@ simd_fn! {
     fn forward_block<S>(at: &Forward<'_>, step: usize, rows: Range<usize>, units: Range<usize>) {
         let hidden = at.hidden;
         let (h, height) = (rows.start * hidden, rows.len() * hidden);
-        // SAFETY: nobody writes to the step before.
         let h = match step {
             0 => &at.first[h..h + height],
+            // SAFETY: nobody writes to the step before.
             step => unsafe { at.y.read((step - 1) * at.batch * hidden + h, height) },
         };
         let row_of = |row: usize| step * at.batch + row;

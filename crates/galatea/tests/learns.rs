@@ -15,7 +15,6 @@ fn learnt(family: &str, settings: &[&str]) -> (f64, f64) {
     let report = train_in(request.resolve().unwrap(), surroundings).unwrap().report.unwrap();
     let distance = report.rows.iter().find(|row| row.metric.starts_with("frechet-")).unwrap().value;
     let rarest = report.classes.unwrap().shares.into_iter().fold(1.0, f64::min);
-    println!("{family}: Frechet distance {distance:.1}, rarest class {rarest:.3}");
     (distance, rarest)
 }
 
