@@ -119,6 +119,51 @@ impl<B: Kernels> Backward<B, 2> for RowDots {
 }
 
 #[derive(Debug)]
+struct Beside;
+
+impl<B: Kernels> Backward<B, 2> for Beside {
+    /// Numbers of columns.
+    type State = [usize; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let g = grads.consume::<B>(&ops.node);
+        let [left, right] = ops.state;
+        let need = ops.parents.each_ref().map(Option::is_some);
+        let by_left = need[0].then(|| B::kernel_columns(g.clone(), 0, left));
+        let by_right = need[1].then(|| B::kernel_columns(g, left, right));
+        register!(B, grads, ops.parents, [by_left, by_right]);
+    }
+}
+
+#[derive(Debug)]
+struct FirstColumns;
+
+impl<B: Kernels> Backward<B, 1> for FirstColumns {
+    /// Columns that were left out.
+    type State = usize;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let g = grads.consume::<B>(&ops.node);
+        let shape = burn::tensor::Shape::from([g.shape()[0], ops.state]);
+        let rest = B::float_zeros(shape, &g.device(), g.dtype().into());
+        register!(B, grads, ops.parents, [Some(B::kernel_beside(g, rest))]);
+    }
+}
+
+#[derive(Debug)]
+struct SumSquares;
+
+impl<B: Kernels> Backward<B, 1> for SumSquares {
+    /// `x`.
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let g = grads.consume::<B>(&ops.node);
+        register!(B, grads, ops.parents, [Some(B::kernel_twice(ops.state, g))]);
+    }
+}
+
+#[derive(Debug)]
 struct Join;
 
 impl<B: Kernels> Backward<B, 2> for Join {
@@ -238,6 +283,38 @@ impl<B: Kernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         let y = B::kernel_row_dots(a.clone(), b.clone());
         match RowDots.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish([a, b], y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+
+    fn fused_beside(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [a.node(), b.node()];
+        let [a, b] = [a, b].map(|tensor| tensor.into_primitive());
+        let columns = [a.shape()[1], b.shape()[1]];
+        let y = B::kernel_beside(a, b);
+        match Beside.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(columns, y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+
+    fn fused_first_columns(x: FloatTensor<Self>, count: usize) -> FloatTensor<Self> {
+        let node = x.node();
+        let x = x.into_primitive();
+        let rest = x.shape()[1] - count;
+        let y = B::kernel_columns(x, 0, count);
+        match FirstColumns.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(rest, y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+
+    fn fused_sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let node = x.node();
+        let x = x.into_primitive();
+        let y = B::kernel_sum_squares(x.clone());
+        match SumSquares.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(x, y),
             OpsKind::UnTracked(prepared) => prepared.finish(y),
         }
     }

@@ -179,6 +179,41 @@ pub fn row_dots(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::fused_row_dots(a.into_dispatch(), b.into_dispatch()))
 }
 
+/// The columns of `a`, then those of `b`: `[n, left]` and `[n, right]` to `[n, left + right]`.
+///
+/// # Panics
+/// If the numbers of rows differ.
+pub fn beside(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+    assert_eq!(a.dims()[0], b.dims()[0], "`beside` takes matrices of as many rows");
+    if !is_fused(&a) {
+        return Tensor::cat(vec![a, b], 1);
+    }
+    Tensor::from_dispatch(Dispatch::fused_beside(a.into_dispatch(), b.into_dispatch()))
+}
+
+/// The first `count` columns of `x`.
+///
+/// # Panics
+/// If there are fewer.
+pub fn first_columns(x: Tensor<2>, count: usize) -> Tensor<2> {
+    assert!(count <= x.dims()[1], "`first_columns` takes at most the columns there are");
+    if count == x.dims()[1] {
+        return x;
+    }
+    if !is_fused(&x) {
+        return x.narrow(1, 0, count);
+    }
+    Tensor::from_dispatch(Dispatch::fused_first_columns(x.into_dispatch(), count))
+}
+
+/// The sum of squares, `[1]`.
+pub fn sum_squares<const D: usize>(x: Tensor<D>) -> Tensor<1> {
+    if !is_fused(&x) {
+        return x.powi_scalar(2).sum();
+    }
+    Tensor::from_dispatch(Dispatch::fused_sum_squares(x.into_dispatch()))
+}
+
 /// The examples of `a`, then those of `b`, in one batch.
 ///
 /// # Panics

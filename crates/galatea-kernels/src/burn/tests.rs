@@ -197,6 +197,16 @@ fn dot_products_and_joined_batches_agree() {
         true => row_dots(a, b) * c,
         false => (a * b).sum_dim(1) * c,
     });
+    let leaves = (leaf(1, [5, 7]), leaf(2, [5, 9]), leaf(3, [5, 1]));
+    compare("columns side by side", leaves, |fused, a, b, c| match fused {
+        true => first_columns(beside(a, b), 12) * c,
+        false => Tensor::cat(vec![a, b], 1).narrow(1, 0, 12) * c,
+    });
+    let leaves = (leaf(1, [2, 3, 4, 5]), leaf(2, [7, 9]), leaf(3, [1]));
+    compare("sums of squares", leaves, |fused, a, b, c| match fused {
+        true => sum_squares(a) * c + sum_squares(b),
+        false => a.powi_scalar(2).sum() * c + b.powi_scalar(2).sum(),
+    });
     for channels in [1, 3] {
         let leaves = (leaf(1, [2, channels, 3, 4]), leaf(2, [5, channels, 3, 4]), leaf(3, [1, channels, 1, 1]));
         compare("joined batches", leaves, |fused, a, b, c| match fused {

@@ -13,7 +13,7 @@ use burn::module::{Module, Param};
 use burn::prelude::*;
 use galatea_data::{DataSpec, HostBatch, HostTensor, choice, settings};
 use galatea_kernels::Activation;
-use galatea_kernels::burn::{batch_norm, flatten, from_vec, linear, row_dots, scale_shift, to_vec, unflatten};
+use galatea_kernels::burn::{batch_norm, beside, flatten, from_vec, linear, row_dots, scale_shift, to_vec, unflatten};
 
 use crate::nn::adversarial::{Adversarial, Critic, Game, Labels, Schedule};
 use crate::nn::layers::{Conv, ConvUp, Linear, gain, kept, through, trained};
@@ -322,7 +322,7 @@ impl Generator {
 
     fn run(mut self, z: Tensor<2>, labels: Labels, statistics: Statistics) -> (Tensor<4>, Self) {
         let z = match &labels {
-            Some(labels) => Tensor::cat(vec![z, labels.clone()], 1),
+            Some(labels) => beside(z, labels.clone()),
             None => z,
         };
         let (channels, [height, width]) = self.pictures[0];
