@@ -43,7 +43,8 @@ def adam(network, rate=2e-4, betas=(0.5, 0.999)):
 
 
 def count(network):
-    return sum(p.numel() for p in network.parameters())
+    """Values that a checkpoint holds: what is trained, and the statistics of batch normalisation, as ours counts them."""
+    return sum(value.numel() for value in network.state_dict().values() if value.is_floating_point())
 
 
 class Gan:

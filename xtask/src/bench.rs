@@ -138,8 +138,8 @@ impl<'a> Bench<'a> {
                 }
             });
         }
-        build(root)?;
         let python = if options.alone { None } else { Some(python::prepared(root, &peers)?) };
+        build(root)?;
         let mut bench = Self {
             root,
             options,

@@ -7,28 +7,64 @@ use crate::simd::{Simd, simd_fn};
 /// The hyperbolic tangent as a ratio of polynomials, to 4e-7 of the true value; exact at 0 and at infinities, NaN for NaN.
 ///
 /// Source: the rational minimax approximation of Eigen's `ptanh`, whose argument is clamped where f32 reaches 1.
+///
+/// # Safety
+/// As for the functions of [`Simd`].
 #[inline(always)]
-fn tanh<S: Simd>(x: f32) -> f32 {
+pub(crate) unsafe fn tanh<S: Simd>(x: S::V) -> S::V {
     const P: [f32; 7] =
         [-2.760_768_5e-16, 2.000_188e-13, -8.604_672e-11, 5.122_297e-8, 1.485_722_4e-5, 6.372_619_3e-4, 4.893_525e-3];
     const Q: [f32; 4] = [1.198_258_4e-6, 1.185_347e-4, 2.268_434_6e-3, 4.893_525e-3];
-    // `clamp` keeps NaN.
-    let x = x.clamp(-7.998_811_7, 7.998_811_7);
-    let square = x * x;
-    let mut p = P[0];
-    for coefficient in &P[1..] {
-        p = S::fma(p, square, *coefficient);
+    // SAFETY: the caller's.
+    unsafe {
+        let x = S::clamp(x, 7.998_811_7);
+        let square = S::mul(x, x);
+        let mut p = S::splat(P[0]);
+        for coefficient in &P[1..] {
+            p = S::mul_add(p, square, S::splat(*coefficient));
+        }
+        let mut q = S::splat(Q[0]);
+        for coefficient in &Q[1..] {
+            q = S::mul_add(q, square, S::splat(*coefficient));
+        }
+        S::div(S::mul(x, p), q)
     }
-    let mut q = Q[0];
-    for coefficient in &Q[1..] {
-        q = S::fma(q, square, *coefficient);
-    }
-    x * p / q
 }
 
+/// The logistic function.
+///
+/// # Safety
+/// As [`tanh`].
 #[inline(always)]
-fn sigmoid<S: Simd>(x: f32) -> f32 {
-    S::fma(tanh::<S>(0.5 * x), 0.5, 0.5)
+pub(crate) unsafe fn sigmoid<S: Simd>(x: S::V) -> S::V {
+    // SAFETY: the caller's.
+    unsafe {
+        let half = S::splat(0.5);
+        S::mul_add(tanh::<S>(S::mul(half, x)), half, half)
+    }
+}
+
+/// [`sigmoid`] or [`tanh`] in place, vector by vector. Not with a closure, which is compiled for no instruction set.
+///
+/// # Safety
+/// As for the functions of [`Simd`].
+#[inline(always)]
+unsafe fn squash<S: Simd, const SIGMOID: bool>(values: &mut [f32]) {
+    let whole = values.len() / S::LANES * S::LANES;
+    let rest = values.len() - whole;
+    // SAFETY: inside of the slice.
+    unsafe {
+        for i in (0..whole).step_by(S::LANES) {
+            let at = values.as_mut_ptr().add(i);
+            let x = S::load(at);
+            S::store(at, if SIGMOID { sigmoid::<S>(x) } else { tanh::<S>(x) });
+        }
+        if rest > 0 {
+            let at = values.as_mut_ptr().add(whole);
+            let x = S::load_first(at, rest);
+            S::store_first(at, if SIGMOID { sigmoid::<S>(x) } else { tanh::<S>(x) }, rest);
+        }
+    }
 }
 
 /// Applies `function` in place, inside of a kernel.
@@ -39,8 +75,10 @@ pub(crate) fn apply<S: Simd>(function: Activation, values: &mut [f32]) {
         // Not `max`, which would make 0 of NaN.
         Activation::Relu => values.iter_mut().for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x }),
         Activation::LeakyRelu(slope) => values.iter_mut().for_each(|x| *x = if *x < 0.0 { slope * *x } else { *x }),
-        Activation::Tanh => values.iter_mut().for_each(|x| *x = tanh::<S>(*x)),
-        Activation::Sigmoid => values.iter_mut().for_each(|x| *x = sigmoid::<S>(*x)),
+        // SAFETY: kernels are where the instruction set is enabled.
+        Activation::Tanh => unsafe { squash::<S, false>(values) },
+        // SAFETY: as above.
+        Activation::Sigmoid => unsafe { squash::<S, true>(values) },
     }
 }
 

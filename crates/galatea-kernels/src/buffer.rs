@@ -188,7 +188,10 @@ mod tests {
     fn memory_is_used_again_and_sizes_waste_little() {
         for bytes in [0, 1, 255, 256, 257, 1 << 20, (1 << 20) + 1, 5_000_000] {
             let class = size_class(bytes);
-            assert!(class >= bytes && class.is_multiple_of(ALIGN) && class <= (bytes + bytes / 4 + 64).max(256), "{bytes}");
+            assert!(
+                class >= bytes && class.is_multiple_of(ALIGN) && class <= (bytes + bytes / 4 + 64).max(256),
+                "{bytes}"
+            );
         }
         // A size that no other test uses.
         let mut first = Buffer::new(777_777);

@@ -305,7 +305,7 @@ simd_fn! {
     ) {
         let [source, result] = shapes;
         let (wide, high) = (class.columns.places.len(), class.rows.places.len());
-        let start = bias.map_or(Start::Zero, |bias| Start::Bias(bias.as_ptr()));
+        let start = bias.map_or(Start::Zero, Start::Bias);
         let tile = Tile {
             b: panel.as_ptr(),
             runs: &class.runs,

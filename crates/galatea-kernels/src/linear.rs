@@ -6,7 +6,7 @@ use crate::Activation;
 use crate::activation::apply;
 use crate::buffer::Buffer;
 use crate::layout::{Panels, pack_columns, pack_rows};
-use crate::pool::{Shared, parallel_for, threads};
+use crate::pool::{Shared, parallel_chunks, parallel_for, threads};
 use crate::simd::{Simd, panel_width, simd_fn};
 use crate::tile::{Run, Start, Tile, WHOLE};
 
@@ -49,7 +49,7 @@ pub fn linear(shape: LinearShape, x: &[f32], w: &[f32], bias: Option<&[f32]>, fu
         let columns = width.min(outputs - first);
         let rows = block.min(m - row);
         // A few rows are read faster than a panel is copied together; a last panel has to be padded.
-        let direct = rows <= 8 && columns == width;
+        let direct = rows <= 8 && columns == width && inputs > 0;
         let mut packed = Buffer::new(if direct { 0 } else { inputs * width });
         if !direct {
             if columns < width {
@@ -58,13 +58,13 @@ pub fn linear(shape: LinearShape, x: &[f32], w: &[f32], bias: Option<&[f32]>, fu
             pack_rows(inputs, first, columns, outputs, w, width, &mut packed);
         }
         let (b, b_step) = if direct { (&w[first..], outputs) } else { (&packed[..], width) };
-        let bias = bias.map(|bias| &bias[first..first + columns]);
+        let start = bias.map_or(Start::Zero, |bias| Start::Bias(&bias[first..first + columns]));
         product_rows(
             [rows, inputs],
             &x[row * inputs..],
             b,
             b_step,
-            bias,
+            start,
             function,
             out,
             row * outputs + first,
@@ -88,14 +88,14 @@ simd_fn! {
 }
 
 simd_fn! {
-    /// `[rows, depth]` at `a` times `[depth, columns]` at `b` (rows of `b_step`), with bias and activation, into rows of
-    /// `stride` from `at` on. `b` holds whole panels' rows.
-    fn product_rows<S>(
+    /// `[rows, depth]` at `a` times `[depth, columns]` at `b` (rows of `b_step`), with activation, into rows of `stride`
+    /// from `at` on, which nobody else uses meanwhile. `b` holds whole panels' rows.
+    pub(crate) fn product_rows<S>(
         size: [usize; 2],
         a: &[f32],
         b: &[f32],
         b_step: usize,
-        bias: Option<&[f32]>,
+        start: Start<'_>,
         function: Activation,
         out: Shared<'_>,
         at: usize,
@@ -105,7 +105,6 @@ simd_fn! {
         let [rows, depth] = size;
         assert!(a.len() >= rows * depth);
         assert!(depth == 0 || b.len() >= (depth - 1) * b_step + columns.next_multiple_of(S::LANES));
-        let start = bias.map_or(Start::Zero, |bias| Start::Bias(bias.as_ptr()));
         let tile = Tile { b: b.as_ptr(), runs: WHOLE, len: depth, a_step: 1, b_step, start, columns, rows: 0 };
         // SAFETY: lengths were checked; each task writes its own rows and columns.
         unsafe {
@@ -143,7 +142,7 @@ pub fn linear_input_gradient(shape: LinearShape, g: &[f32], w: &[f32], dx: &mut 
         }
         pack_columns(outputs, columns, &w[first * outputs..], width, &mut packed);
         let (a, at) = (&g[row * outputs..], row * inputs + first);
-        product_rows([rows, outputs], a, &packed, width, None, Activation::Identity, out, at, inputs, columns);
+        product_rows([rows, outputs], a, &packed, width, Start::Zero, Activation::Identity, out, at, inputs, columns);
     });
 }
 
@@ -158,8 +157,13 @@ pub fn linear_weight_gradient(shape: LinearShape, x: &[f32], g: &[f32], dw: &mut
         // As `g^T x`, a single row.
         return linear([1, m, inputs], g, x, None, Activation::Identity, dw);
     }
+    weight_gradient(shape, x, &Panels::of_rows(m, outputs, g), dw);
+}
+
+/// [`linear_weight_gradient`] from panels of `g`.
+pub(crate) fn weight_gradient([m, inputs, outputs]: LinearShape, x: &[f32], g: &Panels, dw: &mut [f32]) {
+    assert!(x.len() == m * inputs && dw.len() == inputs * outputs, "a row of `x` for each of `g`");
     let width = panel_width();
-    let packed = Panels::of_rows(m, outputs, g);
     let panels = outputs.div_ceil(width);
     let block = inputs.div_ceil((8 * threads()).div_ceil(panels.max(1))).next_multiple_of(8).max(32);
     let out = Shared::new(dw);
@@ -169,9 +173,9 @@ pub fn linear_weight_gradient(shape: LinearShape, x: &[f32], g: &[f32], dw: &mut
         let rows = block.min(inputs - row);
         sum_of_outer(
             [rows, m],
-            &x[row..],
+            x.get(row..).unwrap_or_default(),
             inputs,
-            packed.panel(panel),
+            g.panel(panel),
             width,
             out,
             row * outputs + panel * width,
@@ -201,6 +205,36 @@ simd_fn! {
         let tile = Tile { b: b.as_ptr(), runs, len: depth, a_step, b_step, start: Start::Zero, columns, rows: 0 };
         // SAFETY: lengths were checked; each task writes its own rows and columns.
         unsafe { tile.rows::<S>(rows, |i| (a.as_ptr().add(i), out.at(at + i * stride)), |_| {}) }
+    }
+}
+
+/// The dot product of each row of `a`, `[n, width]`, with the same row of `b`.
+///
+/// # Panics
+/// If lengths differ.
+pub fn row_dots(width: usize, a: &[f32], b: &[f32], out: &mut [f32]) {
+    assert!(a.len() == out.len() * width && b.len() == a.len(), "two matrices of one shape");
+    let n = out.len();
+    let out = Shared::new(out);
+    tasks(n, a.len(), |i| {
+        let row = i * width..(i + 1) * width;
+        dots([1, 1, width], &a[row.clone()], &b[row], out, i, 1);
+    });
+}
+
+/// `out[i, j] = a[i, j] * by[i]`.
+///
+/// # Panics
+/// If lengths differ.
+pub fn scale_rows(width: usize, a: &[f32], by: &[f32], out: &mut [f32]) {
+    assert!(a.len() == by.len() * width && out.len() == a.len(), "a number per row");
+    parallel_chunks(out, width.max(1), |first, row| scale_row(&a[first..first + row.len()], by[first / width], row));
+}
+
+simd_fn! {
+    fn scale_row<S>(a: &[f32], by: f32, out: &mut [f32]) {
+        let _ = S::LANES;
+        out.iter_mut().zip(a).for_each(|(out, a)| *out = *a * by);
     }
 }
 

@@ -14,15 +14,37 @@ use crate::simd::simd_fn;
 pub type NormShape = [usize; 3];
 
 /// Scale or shift: one row for all pictures or a row for each, `[rows, channels]`.
-fn row_of(values: &[f32], channels: usize, picture: usize) -> &[f32] {
+pub(crate) fn row_of(values: &[f32], channels: usize, picture: usize) -> &[f32] {
     let row = if values.len() == channels { 0 } else { picture };
     &values[row * channels..(row + 1) * channels]
 }
 
-fn check([n, pixels, channels]: NormShape, pictures: &[&[f32]], scales: &[&[f32]]) {
+pub(crate) fn check([n, pixels, channels]: NormShape, pictures: &[&[f32]], scales: &[&[f32]]) {
     assert!(channels > 0, "pictures have channels");
     assert!(pictures.iter().all(|values| values.len() == n * pixels * channels), "pictures of one shape");
     assert!(scales.iter().all(|v| v.len() == channels || v.len() == n * channels), "a scale per channel");
+}
+
+/// Moves the running statistics of a batch normalisation towards those of a batch of `count` values per channel: by
+/// `momentum` of the way, and to the unbiased variance, as `torch.nn.BatchNorm2d` does. Inference is [`scale_shift`].
+///
+/// # Panics
+/// If lengths are other ones.
+pub fn update_running(
+    [running_mean, running_variance]: [&mut [f32]; 2],
+    [mean, variance]: [&[f32]; 2],
+    count: usize,
+    momentum: f32,
+) {
+    let channels = running_mean.len();
+    let lens = [running_variance.len(), mean.len(), variance.len()];
+    assert_eq!(lens, [channels; 3], "statistics per channel");
+    // Of a single value there is no unbiased variance; PyTorch refuses, here the biased one is taken.
+    let unbiased = count as f32 / (count as f32 - 1.0).max(1.0);
+    for (j, (running_mean, running_variance)) in running_mean.iter_mut().zip(running_variance).enumerate() {
+        *running_mean += momentum * (mean[j] - *running_mean);
+        *running_variance += momentum * (unbiased * variance[j] - *running_variance);
+    }
 }
 
 /// Mean and biased variance of each channel.
@@ -50,7 +72,7 @@ pub fn batch_statistics(shape: NormShape, x: &[f32], mean: &mut [f32], variance:
 
 simd_fn! {
     /// Means of one picture's channels, and sums of squares around them.
-    fn moments<S>(channels: usize, x: &[f32], out: &mut [f32]) {
+    pub(crate) fn moments<S>(channels: usize, x: &[f32], out: &mut [f32]) {
         let (mean, squares) = out.split_at_mut(channels);
         let squares = &mut squares[..channels];
         mean.fill(0.0);
@@ -86,7 +108,7 @@ pub fn scale_shift(shape: NormShape, x: &[f32], scale: &[f32], shift: &[f32], fu
 }
 
 simd_fn! {
-    fn scale_picture<S>(x: &[f32], scale: &[f32], shift: &[f32], function: Activation, y: &mut [f32]) {
+    pub(crate) fn scale_picture<S>(x: &[f32], scale: &[f32], shift: &[f32], function: Activation, y: &mut [f32]) {
         let channels = scale.len();
         let shift = &shift[..channels];
         for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
@@ -130,24 +152,27 @@ pub fn batch_norm(
     scale_shift(shape, x, scale, shift, function, y);
 }
 
-/// What [`batch_norm`] was given and gave.
+/// What a normalisation was given and gave.
 #[derive(Clone, Copy)]
-pub struct BatchNormed<'a> {
+pub struct Normed<'a> {
     /// Its input.
     pub x: &'a [f32],
     /// Its output.
     pub y: &'a [f32],
-    /// Scale, `[1 or n, channels]`.
+    /// Scale, `[channels]`, or `[n, channels]` with a row for each picture.
     pub gamma: &'a [f32],
-    /// Mean of the batch.
+    /// Mean of each set of values that was normalised.
     pub mean: &'a [f32],
-    /// Biased variance of the batch.
+    /// Biased variance of each of them.
     pub variance: &'a [f32],
     /// Added to the variance.
     pub epsilon: f32,
     /// What followed.
     pub function: Activation,
 }
+
+/// What [`batch_norm`] was given and gave.
+pub type BatchNormed<'a> = Normed<'a>;
 
 /// The gradients of [`batch_norm`] by `x`, `gamma` and `beta` from the one by `y`; those by scale and shift have as many
 /// rows as `dgamma` and `dbeta` have room for, one or `n`.
@@ -214,7 +239,7 @@ pub fn batch_norm_backward(
 
 simd_fn! {
     /// The gradient before the activation, and its sums.
-    fn gradient_sums<S>(
+    pub(crate) fn gradient_sums<S>(
         function: Activation,
         g: &[f32],
         y: &[f32],
@@ -243,7 +268,7 @@ simd_fn! {
 
 simd_fn! {
     /// `dx = inverse (gamma g - m_1 - x' m_2)` in place of `g`.
-    fn input_gradient<S>(x: &[f32], gamma: &[f32], mean: &[f32], inverse: &[f32], through_mean: &[f32], g: &mut [f32]) {
+    pub(crate) fn input_gradient<S>(x: &[f32], gamma: &[f32], mean: &[f32], inverse: &[f32], through_mean: &[f32], g: &mut [f32]) {
         let channels = mean.len();
         let (plain, scaled) = through_mean.split_at(channels);
         let scaled = &scaled[..channels];

@@ -101,7 +101,7 @@ simd_fn! {
         assert!(rows == 0 || (a.len() >= (rows - 1) * a_step + depth && out.len() >= (rows - 1) * stride + outputs));
         for column in (0..outputs).step_by(2 * S::LANES) {
             let columns = (outputs - column).min(2 * S::LANES);
-            let start = bias.map_or(Start::Zero, |bias| Start::Bias(bias[column..column + columns].as_ptr()));
+            let start = bias.map_or(Start::Zero, |bias| Start::Bias(&bias[column..column + columns]));
             let b = panels.panel(column / (2 * S::LANES));
             assert!(b.len() >= depth * 2 * S::LANES);
             let tile =

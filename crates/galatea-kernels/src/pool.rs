@@ -151,6 +151,14 @@ impl<'a> Shared<'a> {
     }
 
     /// # Safety
+    /// Nobody writes these values as long as the slice lives.
+    pub(crate) unsafe fn read(&self, first: usize, len: usize) -> &[f32] {
+        assert!(first <= self.len && len <= self.len - first);
+        // SAFETY: inside of the values, and the caller keeps writers away.
+        unsafe { std::slice::from_raw_parts(self.start.add(first), len) }
+    }
+
+    /// # Safety
     /// Nobody else uses these values as long as the slice lives.
     #[expect(clippy::mut_from_ref, reason = "that is what it is for")]
     pub(crate) unsafe fn slice(&self, first: usize, len: usize) -> &mut [f32] {

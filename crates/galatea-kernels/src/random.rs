@@ -2,10 +2,23 @@
 //!
 //! The generator is Philox4x32 with ten rounds (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy
 //! as 1, 2, 3"). Its key is the seed; its counter is made of the stream and of the position in the stream. All that
-//! follows is built from additions, products and square roots in double precision, without a mathematical library, so
-//! that the values agree on every machine.
+//! follows is built from additions, products, quotients and square roots in double precision, each rounded by itself and
+//! without a mathematical library, so that the values agree on every machine, in vectors of any length and on any number
+//! of threads.
+
+use crate::pool::{Shared, parallel_chunks, parallel_for};
+use crate::simd::simd_fn;
+
+/// Values of one task.
+const TASK: usize = 1 << 11;
+/// Positions that are done together.
+const TOGETHER: usize = 64;
+
+/// As many words of each of the four kinds.
+type Words = [[u32; TOGETHER]; 4];
 
 /// Ten rounds of Philox4x32.
+#[inline(always)]
 fn philox(mut key: [u32; 2], mut counter: [u32; 4]) -> [u32; 4] {
     const MULTIPLIERS: [u32; 2] = [0xd251_1f53, 0xcd9e_8d57];
     const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
@@ -19,33 +32,87 @@ fn philox(mut key: [u32; 2], mut counter: [u32; 4]) -> [u32; 4] {
 }
 
 /// The four words at position `index` of a stream.
+#[inline(always)]
 fn block(seed: u64, stream: u64, index: u64) -> [u32; 4] {
     let halves = |v: u64| [v as u32, (v >> 32) as u32];
     let ([i0, i1], [s0, s1]) = (halves(index), halves(stream));
     philox(halves(seed), [i0, i1, s0, s1])
 }
 
-/// Fills `out` with numbers evenly distributed in [0, 1), multiples of 2^-24.
-pub fn fill_uniform(seed: u64, stream: u64, out: &mut [f32]) {
-    for (index, part) in out.chunks_mut(4).enumerate() {
-        for (value, word) in part.iter_mut().zip(block(seed, stream, index as u64)) {
-            *value = (word >> 8) as f32 * (1.0 / 16_777_216.0);
+/// [`philox`] at `count` positions of a stream from `first` on, one after the other in each of the four words.
+#[inline(always)]
+fn blocks(seed: u64, stream: u64, first: u64, count: usize, words: &mut Words) {
+    for i in 0..count {
+        for (words, word) in words.iter_mut().zip(block(seed, stream, first.wrapping_add(i as u64))) {
+            words[i] = word;
         }
     }
 }
 
+/// Fills `out` with numbers evenly distributed in [0, 1), multiples of 2^-24.
+pub fn fill_uniform(seed: u64, stream: u64, out: &mut [f32]) {
+    parallel_chunks(out, TASK, |first, part| uniform_part(seed, stream, (first / 4) as u64, part));
+}
+
 /// Fills `out` with normally distributed numbers of mean 0 and variance 1 (Box and Muller's method).
 pub fn fill_normal(seed: u64, stream: u64, out: &mut [f32]) {
-    for (index, part) in out.chunks_mut(4).enumerate() {
-        let words = block(seed, stream, index as u64);
-        for (j, pair) in part.chunks_mut(2).enumerate() {
-            for (value, normal) in pair.iter_mut().zip(normal_pair(words[2 * j], words[2 * j + 1])) {
-                *value = normal as f32;
+    parallel_chunks(out, TASK, |first, part| normal_part(seed, stream, (first / 4) as u64, part));
+}
+
+/// Fills row `i` of `[rows, width]` with the beginning of stream `stream(i)`, as [`fill_normal`] does.
+///
+/// # Panics
+/// If there is not a whole number of rows.
+pub fn fill_normal_rows(seed: u64, width: usize, out: &mut [f32], stream: impl Fn(usize) -> u64 + Sync) {
+    assert!(out.len().is_multiple_of(width.max(1)), "rows of {width} values");
+    let rows = out.len() / width.max(1);
+    let together = (TASK / width.max(1)).max(1);
+    let out = Shared::new(out);
+    parallel_for(rows.div_ceil(together), |task| {
+        for row in task * together..((task + 1) * together).min(rows) {
+            // SAFETY: each task writes its own rows. Of a single long one, parts are tasks.
+            fill_normal(seed, stream(row), unsafe { out.slice(row * width, width) });
+        }
+    });
+}
+
+simd_fn! {
+    fn uniform_part<S>(seed: u64, stream: u64, first: u64, out: &mut [f32]) {
+        let _ = S::LANES;
+        let mut words = [[0; TOGETHER]; 4];
+        for (i, out) in out.chunks_mut(4 * TOGETHER).enumerate() {
+            blocks(seed, stream, first + (i * TOGETHER) as u64, out.len().div_ceil(4), &mut words);
+            for (i, out) in out.chunks_mut(4).enumerate() {
+                for (value, words) in out.iter_mut().zip(&words) {
+                    *value = (words[i] >> 8) as f32 * (1.0 / 16_777_216.0);
+                }
             }
         }
     }
 }
 
+simd_fn! {
+    fn normal_part<S>(seed: u64, stream: u64, first: u64, out: &mut [f32]) {
+        let _ = S::LANES;
+        let mut words = [[0; TOGETHER]; 4];
+        let mut normal = [[0.0f32; TOGETHER]; 4];
+        for (i, out) in out.chunks_mut(4 * TOGETHER).enumerate() {
+            let count = out.len().div_ceil(4);
+            blocks(seed, stream, first + (i * TOGETHER) as u64, count, &mut words);
+            for j in [0, 2] {
+                for i in 0..count {
+                    let pair = normal_pair(words[j][i], words[j + 1][i]);
+                    (normal[j][i], normal[j + 1][i]) = (pair[0] as f32, pair[1] as f32);
+                }
+            }
+            for (i, out) in out.chunks_mut(4).enumerate() {
+                out.iter_mut().zip(&normal).for_each(|(value, normal)| *value = normal[i]);
+            }
+        }
+    }
+}
+
+#[inline(always)]
 fn normal_pair(first: u32, second: u32) -> [f64; 2] {
     let u = (f64::from(first) + 0.5) * (1.0 / 4_294_967_296.0);
     let radius = (-2.0 * ln(u)).sqrt();
@@ -54,6 +121,7 @@ fn normal_pair(first: u32, second: u32) -> [f64; 2] {
 }
 
 /// Natural logarithm of a positive normal number, to about 1e-15.
+#[inline(always)]
 fn ln(x: f64) -> f64 {
     let bits = x.to_bits();
     let mut exponent = (bits >> 52) as i32 - 1023;
@@ -73,6 +141,7 @@ fn ln(x: f64) -> f64 {
 }
 
 /// Sine and cosine of `turns / 2^32` full turns, to about 1e-16.
+#[inline(always)]
 fn sin_cos_turns(turns: u32) -> (f64, f64) {
     let quarter = turns.wrapping_add(1 << 29) >> 30;
     let rest = turns.wrapping_sub(quarter << 30) as i32;
@@ -85,12 +154,11 @@ fn sin_cos_turns(turns: u32) -> (f64, f64) {
         cos = 1.0 - cos * square / (k * (k - 1.0));
     }
     let sin = sin * x;
-    match quarter & 3 {
-        0 => (sin, cos),
-        1 => (cos, -sin),
-        2 => (-sin, -cos),
-        _ => (-cos, sin),
-    }
+    // Turned by quarters; without branches, which would keep this from being done in vectors.
+    let (odd, turned) =
+        (quarter & 1 == 1, |sign: u32, x: f64| if quarter.wrapping_add(sign) & 2 == 0 { x } else { -x });
+    let (sin, cos) = if odd { (cos, sin) } else { (sin, cos) };
+    (turned(0, sin), turned(1, cos))
 }
 
 /// The number at position `index` of a stream, evenly distributed over all 64-bit numbers.

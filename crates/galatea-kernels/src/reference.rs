@@ -3,6 +3,7 @@
 use crate::conv::ConvShape;
 use crate::linear::LinearShape;
 use crate::norm::NormShape;
+use crate::recurrent::RecurrentShape;
 
 /// `x w + bias`, as [`crate::linear::linear`] without an activation.
 pub fn linear([m, inputs, outputs]: LinearShape, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f64> {
@@ -96,4 +97,118 @@ pub fn batch_norm([n, pixels, channels]: NormShape, x: &[f64], gamma: &[f64], be
         (x[i] - mean) / (variance + epsilon).sqrt() * row(gamma, picture, j) + row(beta, picture, j)
     };
     (0..x.len()).map(normalised).collect()
+}
+
+/// As [`crate::group_norm::group_norm`] without an activation, from values in f64; scale and shift have one row or `n`.
+pub fn group_norm(
+    [n, pixels, channels]: NormShape,
+    groups: usize,
+    x: &[f64],
+    gamma: &[f64],
+    beta: &[f64],
+    epsilon: f64,
+) -> Vec<f64> {
+    let width = channels / groups;
+    // The index of a value in `x` and the group that it belongs to.
+    let group_of = |i: usize| (i / (pixels * channels), i % channels / width);
+    let mut moments = std::collections::HashMap::new();
+    for group in (0..n).flat_map(|picture| (0..groups).map(move |group| (picture, group))) {
+        let values: Vec<f64> = (0..x.len()).filter(|i| group_of(*i) == group).map(|i| x[i]).collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / values.len() as f64;
+        moments.insert(group, (mean, variance));
+    }
+    let row = |values: &[f64], i: usize| {
+        if values.len() == channels {
+            values[i % channels]
+        } else {
+            values[i / (pixels * channels) * channels + i % channels]
+        }
+    };
+    let normalised = |i: usize| {
+        let (mean, variance) = moments[&group_of(i)];
+        (x[i] - mean) / (variance + epsilon).sqrt() * row(gamma, i) + row(beta, i)
+    };
+    (0..x.len()).map(normalised).collect()
+}
+
+/// As [`crate::layer_norm::layer_norm`] without an activation, from values in f64.
+pub fn layer_norm([rows, channels]: [usize; 2], x: &[f64], gamma: &[f64], beta: &[f64], epsilon: f64) -> Vec<f64> {
+    group_norm([rows, 1, channels], 1, x, gamma, beta, epsilon)
+}
+
+/// As [`crate::loss::softmax_cross_entropy`]: the loss, and its derivative by each logit.
+pub fn softmax_cross_entropy(classes: usize, x: &[f32], labels: &[u32]) -> (f64, Vec<f64>) {
+    let (mut loss, mut dx, n) = (0.0, Vec::new(), labels.len().max(1) as f64);
+    for (x, label) in x.chunks_exact(classes.max(1)).zip(labels) {
+        let largest = x.iter().fold(f64::NEG_INFINITY, |largest, x| largest.max(f64::from(*x)));
+        let shares: Vec<f64> = x.iter().map(|x| (f64::from(*x) - largest).exp()).collect();
+        let total: f64 = shares.iter().sum();
+        loss -= (shares[*label as usize] / total).ln() / n;
+        dx.extend(shares.iter().enumerate().map(|(j, e)| (e / total - f64::from(u8::from(j == *label as usize))) / n));
+    }
+    (loss, dx)
+}
+
+/// `x w` of one row, with `w` `[x.len(), columns]`.
+fn row_product(x: &[f64], w: &[f64], columns: usize) -> Vec<f64> {
+    (0..columns).map(|j| x.iter().enumerate().map(|(k, x)| x * w[k * columns + j]).sum()).collect()
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// As [`crate::lstm::lstm`], from values in f64: all outputs, and the states `h` and `c` at the end. `weights` are those
+/// by the input, by the state, and the bias.
+pub fn lstm(shape: RecurrentShape, x: &[f64], weights: [&[f64]; 3], states: [&[f64]; 2]) -> [Vec<f64>; 3] {
+    let ([_, _, inputs, hidden], [w, u, bias]) = (shape, weights);
+    let [mut h, mut c] = states.map(<[f64]>::to_vec);
+    let mut y = Vec::new();
+    each_step(shape, |first, row| {
+        let x = &x[row * inputs..(row + 1) * inputs];
+        let state = first..first + hidden;
+        let (by_x, by_h) = (row_product(x, w, 4 * hidden), row_product(&h[state.clone()], u, 4 * hidden));
+        let gate = |gate: usize, j: usize| by_x[gate * hidden + j] + by_h[gate * hidden + j] + bias[gate * hidden + j];
+        let next: Vec<[f64; 2]> = (0..hidden)
+            .map(|j| {
+                let cell = sigmoid(gate(1, j)) * c[first + j] + sigmoid(gate(0, j)) * gate(2, j).tanh();
+                [sigmoid(gate(3, j)) * cell.tanh(), cell]
+            })
+            .collect();
+        for (at, [output, cell]) in state.zip(next) {
+            (h[at], c[at]) = (output, cell);
+            y.push(output);
+        }
+    });
+    [y, h, c]
+}
+
+/// As [`crate::gru::gru`], from values in f64: all outputs, and the state at the end.
+pub fn gru(shape: RecurrentShape, x: &[f64], weights: [&[f64]; 3], state: &[f64]) -> [Vec<f64>; 2] {
+    let ([_, _, inputs, hidden], [w, u, bias]) = (shape, weights);
+    let mut h = state.to_vec();
+    let mut y = Vec::new();
+    each_step(shape, |first, row| {
+        let x = &x[row * inputs..(row + 1) * inputs];
+        let before = &h[first..first + hidden];
+        let (by_x, by_h) = (row_product(x, w, 3 * hidden), row_product(before, u, 3 * hidden));
+        let from_x = |gate: usize, j: usize| by_x[gate * hidden + j] + bias[gate * hidden + j];
+        let next: Vec<f64> = (0..hidden)
+            .map(|j| {
+                let r = sigmoid(from_x(0, j) + by_h[j]);
+                let z = sigmoid(from_x(1, j) + by_h[hidden + j]);
+                let n = (from_x(2, j) + r * (by_h[2 * hidden + j] + bias[3 * hidden + j])).tanh();
+                (1.0 - z) * n + z * before[j]
+            })
+            .collect();
+        h[first..first + hidden].copy_from_slice(&next);
+        y.extend(next);
+    });
+    [y, h]
+}
+
+/// Calls `body` with the index of the first value of a sequence's state and the row of its input, for each step of each.
+fn each_step([time, batch, _, hidden]: RecurrentShape, mut body: impl FnMut(usize, usize)) {
+    (0..time * batch).for_each(|row| body(row % batch * hidden, row));
 }

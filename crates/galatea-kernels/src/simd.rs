@@ -115,8 +115,26 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn store(to: *mut f32, v: Self::V);
     /// Only the first `n` values; `n < LANES`.
     unsafe fn store_first(to: *mut f32, v: Self::V, n: usize);
+    /// The first `n` values, zeros behind; `n <= LANES`.
+    #[inline(always)]
+    unsafe fn read(from: *const f32, n: usize) -> Self::V {
+        // SAFETY: the caller's.
+        unsafe { if n == Self::LANES { Self::load(from) } else { Self::load_first(from, n) } }
+    }
+    /// Only the first `n` values; `n <= LANES`.
+    #[inline(always)]
+    unsafe fn write(to: *mut f32, v: Self::V, n: usize) {
+        // SAFETY: the caller's.
+        unsafe { if n == Self::LANES { Self::store(to, v) } else { Self::store_first(to, v, n) } }
+    }
     /// `a * b + c`.
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
+    /// What is beyond `limit` or `-limit` becomes it; NaN stays NaN.
+    unsafe fn clamp(v: Self::V, limit: f32) -> Self::V;
     unsafe fn sum(v: Self::V) -> f32;
     /// `a * b + c` of single values, in one rounding where the instruction set has it.
     fn fma(a: f32, b: f32, c: f32) -> f32;
@@ -168,6 +186,26 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         std::array::from_fn(|i| Self::fma(a[i], b[i], c[i]))
+    }
+    #[inline(always)]
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] / b[i])
+    }
+    #[inline(always)]
+    unsafe fn clamp(v: Self::V, limit: f32) -> Self::V {
+        v.map(|x| x.clamp(-limit, limit))
     }
     #[inline(always)]
     unsafe fn sum(v: Self::V) -> f32 {
@@ -284,6 +322,31 @@ mod x86 {
             unsafe { _mm256_fmadd_ps(a, b, c) }
         }
         #[inline(always)]
+        unsafe fn add(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see above.
+            unsafe { _mm256_add_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn sub(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see above.
+            unsafe { _mm256_sub_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn mul(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see above.
+            unsafe { _mm256_mul_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn div(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see above.
+            unsafe { _mm256_div_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn clamp(v: __m256, limit: f32) -> __m256 {
+            // SAFETY: see above. Where a side is NaN, these give the second, which is the value.
+            unsafe { _mm256_max_ps(Self::splat(-limit), _mm256_min_ps(Self::splat(limit), v)) }
+        }
+        #[inline(always)]
         unsafe fn sum(v: __m256) -> f32 {
             // SAFETY: see above.
             unsafe {
@@ -346,6 +409,31 @@ mod x86 {
         unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
             // SAFETY: see above.
             unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+        #[inline(always)]
+        unsafe fn add(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_add_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn sub(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_sub_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn mul(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_mul_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn div(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_div_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn clamp(v: __m512, limit: f32) -> __m512 {
+            // SAFETY: see above. Where a side is NaN, these give the second, which is the value.
+            unsafe { _mm512_max_ps(Self::splat(-limit), _mm512_min_ps(Self::splat(limit), v)) }
         }
         #[inline(always)]
         unsafe fn sum(v: __m512) -> f32 {

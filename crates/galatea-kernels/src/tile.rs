@@ -20,10 +20,10 @@ pub(crate) const WHOLE: &[Run] = &[Run { a: 0, b: 0 }];
 
 /// What sums begin with.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Start {
+pub(crate) enum Start<'a> {
     Zero,
     /// As many values as there are columns.
-    Bias(*const f32),
+    Bias(&'a [f32]),
     /// What C holds.
     Accumulate,
 }
@@ -38,7 +38,7 @@ pub(crate) struct Tile<'a> {
     pub(crate) len: usize,
     pub(crate) a_step: usize,
     pub(crate) b_step: usize,
-    pub(crate) start: Start,
+    pub(crate) start: Start<'a>,
     /// Columns that are written, at most `2 LANES`.
     pub(crate) columns: usize,
     /// Rows that are written, at most those of the tile; set by [`Tile::rows`].
@@ -106,13 +106,10 @@ impl Tile<'_> {
         // SAFETY: the caller's.
         unsafe {
             let in_vector = |v: usize| self.columns.saturating_sub(v * S::LANES).min(S::LANES);
-            let read = |from: *const f32, v: usize| match in_vector(v) {
-                n if n == S::LANES => S::load(from.add(v * S::LANES)),
-                n => S::load_first(from.add(v * S::LANES), n),
-            };
+            let read = |from: *const f32, v: usize| S::read(from.add(v * S::LANES), in_vector(v));
             let mut sums: [[S::V; V]; R] = match self.start {
                 Start::Zero => [[S::splat(0.0); V]; R],
-                Start::Bias(bias) => [std::array::from_fn(|v| read(bias, v)); R],
+                Start::Bias(bias) => [std::array::from_fn(|v| read(bias.as_ptr(), v)); R],
                 Start::Accumulate => std::array::from_fn(|r| std::array::from_fn(|v| read(c[r], v))),
             };
             for run in self.runs {
@@ -133,10 +130,7 @@ impl Tile<'_> {
             for r in 0..R {
                 if r < self.rows {
                     for v in 0..V {
-                        match in_vector(v) {
-                            n if n == S::LANES => S::store(c[r].add(v * S::LANES), sums[r][v]),
-                            n => S::store_first(c[r].add(v * S::LANES), sums[r][v], n),
-                        }
+                        S::write(c[r].add(v * S::LANES), sums[r][v], in_vector(v));
                     }
                 }
             }

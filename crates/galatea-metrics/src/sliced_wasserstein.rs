@@ -63,7 +63,7 @@ fn directions(d: usize) -> Mat<f64> {
 /// For each direction where the points lie along it.
 fn project(points: &Points, directions: &Mat<f64>) -> Vec<Vec<f64>> {
     let (n, d) = (points.rows(), points.width());
-    let mut along = vec![Vec::with_capacity(n); DIRECTIONS];
+    let mut along: Vec<Vec<_>> = (0..DIRECTIONS).map(|_| Vec::with_capacity(n)).collect();
     let part = (PART / d).clamp(1, n);
     let mut rows = vec![0.0; part * d];
     for from in (0..n).step_by(part) {

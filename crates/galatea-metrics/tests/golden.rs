@@ -1,6 +1,7 @@
 //! Agreement with torch-fidelity, clean-fid, prdc, scikit-learn and scipy on the same points; see `golden/metrics.py`.
 //!
 //! `cargo test -p galatea-metrics --test golden -- --nocapture` prints the table.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and prints its table")]
 
 use std::cell::RefCell;
 

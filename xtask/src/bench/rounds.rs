@@ -150,10 +150,8 @@ impl Bench<'_> {
             }
         }
         let mut row = self.row(case);
-        let mut figures = sides.iter().zip(&rounds).map(|(side, rounds)| {
-            let version = side.map_or("", |_| "PyTorch");
-            Side::new(side.unwrap_or("galatea"), version, rounds, None)
-        });
+        let mut figures =
+            sides.iter().zip(&rounds).map(|(side, rounds)| Side::new(side.unwrap_or("galatea"), "", rounds, None));
         row.ours = figures.next();
         row.theirs = figures.collect();
         row.theirs.sort_by(|a, b| a.median.total_cmp(&b.median));

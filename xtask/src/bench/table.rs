@@ -88,15 +88,16 @@ pub(crate) fn section(results: &Results) -> String {
     let mut commits: Vec<&str> = results.rows.iter().map(|row| row.commit.as_str()).collect();
     commits.dedup();
     let mut versions: Vec<&str> =
-        results.rows.iter().flat_map(|row| &row.theirs).map(|side| side.version.as_str()).collect();
+        results.rows.iter().flat_map(|row| row.ours.iter().chain(&row.theirs)).map(|side| &*side.version).collect();
+    versions.retain(|version| !version.is_empty());
     versions.sort_unstable();
     versions.dedup();
     format!(
         "{}\nMedians on {}, of rounds that alternate between the two sides; a ratio below 1 is in favour of Galatea. \
-         Peers: {}. Made by `cargo xtask bench` at {}.\n",
+         {}. Made by `cargo xtask bench` at {}.\n",
         table(&results.rows),
         results.machine,
-        versions.join(", "),
+        versions.join("; "),
         commits.join(", "),
     )
 }
@@ -168,6 +169,8 @@ mod tests {
     #[test]
     fn the_section_names_machine_peers_and_commits_once() {
         let text = section(&results());
-        assert!(text.contains("on a machine, 2 threads") && text.contains("Peers: 1.0.") && text.contains("at abc."));
+        assert!(
+            text.contains("on a machine, 2 threads") && text.contains("Galatea. 1.0. Made") && text.contains("at abc.")
+        );
     }
 }

@@ -102,6 +102,89 @@ impl<B: Kernels> Backward<B, 1> for Through {
 }
 
 #[derive(Debug)]
+struct RowDots;
+
+impl<B: Kernels> Backward<B, 2> for RowDots {
+    /// `a`, `b`.
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let g = grads.consume::<B>(&ops.node);
+        let [a, b] = ops.state;
+        let need = ops.parents.each_ref().map(Option::is_some);
+        let by_a = need[0].then(|| B::kernel_scale_rows(b, g.clone()));
+        let by_b = need[1].then(|| B::kernel_scale_rows(a, g));
+        register!(B, grads, ops.parents, [by_a, by_b]);
+    }
+}
+
+#[derive(Debug)]
+struct Beside;
+
+impl<B: Kernels> Backward<B, 2> for Beside {
+    /// Numbers of columns.
+    type State = [usize; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let g = grads.consume::<B>(&ops.node);
+        let [left, right] = ops.state;
+        let need = ops.parents.each_ref().map(Option::is_some);
+        let by_left = need[0].then(|| B::kernel_columns(g.clone(), 0, left));
+        let by_right = need[1].then(|| B::kernel_columns(g, left, right));
+        register!(B, grads, ops.parents, [by_left, by_right]);
+    }
+}
+
+#[derive(Debug)]
+struct FirstColumns;
+
+impl<B: Kernels> Backward<B, 1> for FirstColumns {
+    /// Columns that were left out.
+    type State = usize;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let g = grads.consume::<B>(&ops.node);
+        let shape = burn::tensor::Shape::from([g.shape()[0], ops.state]);
+        let rest = B::float_zeros(shape, &g.device(), g.dtype().into());
+        register!(B, grads, ops.parents, [Some(B::kernel_beside(g, rest))]);
+    }
+}
+
+#[derive(Debug)]
+struct SumSquares;
+
+impl<B: Kernels> Backward<B, 1> for SumSquares {
+    /// `x`.
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let g = grads.consume::<B>(&ops.node);
+        register!(B, grads, ops.parents, [Some(B::kernel_twice(ops.state, g))]);
+    }
+}
+
+#[derive(Debug)]
+struct Join;
+
+impl<B: Kernels> Backward<B, 2> for Join {
+    /// Numbers of examples.
+    type State = [usize; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let g = grads.consume::<B>(&ops.node);
+        let [first, second] = ops.state;
+        let part = |start: usize, len: usize| {
+            let mut slices = vec![burn::tensor::Slice::full(); g.shape().num_dims()];
+            slices[0] = burn::tensor::Slice::from(start..start + len);
+            B::float_slice(g.clone(), &slices)
+        };
+        let need = ops.parents.each_ref().map(Option::is_some);
+        let parts = [need[0].then(|| part(0, first)), need[1].then(|| part(first, second))];
+        register!(B, grads, ops.parents, parts);
+    }
+}
+
+#[derive(Debug)]
 struct Mean;
 
 impl<B: Kernels> Backward<B, 1> for Mean {
@@ -191,6 +274,59 @@ impl<B: Kernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         match Through.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish((y.clone(), function), B::kernel_through(g, y, function)),
             OpsKind::UnTracked(prepared) => prepared.finish(B::kernel_through(g, y, function)),
+        }
+    }
+
+    fn fused_row_dots(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [a.node(), b.node()];
+        let [a, b] = [a, b].map(|tensor| tensor.into_primitive());
+        let y = B::kernel_row_dots(a.clone(), b.clone());
+        match RowDots.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish([a, b], y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+
+    fn fused_beside(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [a.node(), b.node()];
+        let [a, b] = [a, b].map(|tensor| tensor.into_primitive());
+        let columns = [a.shape()[1], b.shape()[1]];
+        let y = B::kernel_beside(a, b);
+        match Beside.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(columns, y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+
+    fn fused_first_columns(x: FloatTensor<Self>, count: usize) -> FloatTensor<Self> {
+        let node = x.node();
+        let x = x.into_primitive();
+        let rest = x.shape()[1] - count;
+        let y = B::kernel_columns(x, 0, count);
+        match FirstColumns.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(rest, y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+
+    fn fused_sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let node = x.node();
+        let x = x.into_primitive();
+        let y = B::kernel_sum_squares(x.clone());
+        match SumSquares.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(x, y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+
+    fn fused_join(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [a.node(), b.node()];
+        let [a, b] = [a, b].map(|tensor| tensor.into_primitive());
+        let counts = [a.shape()[0], b.shape()[0]];
+        let y = B::kernel_join(a, b);
+        match Join.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(counts, y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
         }
     }
 

@@ -96,6 +96,20 @@ pub(crate) trait Kernels: Backend {
     ) -> [FloatTensor<Self>; 3];
     /// `g` times the slope of `function` where its output was `y`.
     fn kernel_through(g: FloatTensor<Self>, y: FloatTensor<Self>, function: Activation) -> FloatTensor<Self>;
+    /// The dot product of each row of `a` with that of `b`, `[n, 1]`.
+    fn kernel_row_dots(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// The rows of `a` times the numbers `[n, 1]`.
+    fn kernel_scale_rows(a: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// The columns of `a`, then those of `b`, of two matrices of as many rows.
+    fn kernel_beside(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Columns `first..first + count` of `x`.
+    fn kernel_columns(x: FloatTensor<Self>, first: usize, count: usize) -> FloatTensor<Self>;
+    /// The sum of squares, `[1]`.
+    fn kernel_sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `2 by x`, with the number `by`, `[1]`.
+    fn kernel_twice(x: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// The examples of `a`, then those of `b`.
+    fn kernel_join(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
     /// A mean loss, `[1]`, and its slopes.
     fn kernel_mean_loss(x: FloatTensor<Self>, of: MeanLoss) -> [FloatTensor<Self>; 2];
 }
@@ -131,6 +145,16 @@ pub(crate) trait FusedOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     /// See [`Kernels::kernel_through`]; differentiable by `g`.
     fn fused_through(g: FloatTensor<Self>, y: FloatTensor<Self>, function: Activation) -> FloatTensor<Self>;
+    /// See [`Kernels::kernel_row_dots`].
+    fn fused_row_dots(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// See [`Kernels::kernel_beside`].
+    fn fused_beside(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// The first columns of `x`, see [`Kernels::kernel_columns`].
+    fn fused_first_columns(x: FloatTensor<Self>, count: usize) -> FloatTensor<Self>;
+    /// See [`Kernels::kernel_sum_squares`].
+    fn fused_sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// See [`Kernels::kernel_join`].
+    fn fused_join(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
     /// See [`Kernels::kernel_mean_loss`].
     fn fused_mean_loss(x: FloatTensor<Self>, of: MeanLoss) -> FloatTensor<Self>;
 }
@@ -378,6 +402,74 @@ impl Kernels for Flex {
         before_activation(row_major(g), &row_major(y), function)
     }
 
+    fn kernel_row_dots(a: Flat, b: Flat) -> Flat {
+        let (a, b) = (row_major(a), row_major(b));
+        let [n, width] = dims(&a);
+        let mut out = Buffer::new(n);
+        linear::row_dots(width, values(&a), values(&b), &mut out);
+        tensor(out, [n, 1])
+    }
+
+    fn kernel_scale_rows(a: Flat, by: Flat) -> Flat {
+        let (a, by) = (row_major(a), row_major(by));
+        let [n, width] = dims(&a);
+        let mut out = Buffer::new(n * width);
+        linear::scale_rows(width, values(&a), values(&by), &mut out);
+        tensor(out, [n, width])
+    }
+
+    fn kernel_beside(a: Flat, b: Flat) -> Flat {
+        let (a, b) = (row_major(a), row_major(b));
+        let ([n, left], [_, right]) = (dims(&a), dims(&b));
+        let mut out = Buffer::new(n * (left + right));
+        for (row, out) in out.chunks_exact_mut((left + right).max(1)).enumerate() {
+            out[..left].copy_from_slice(&values(&a)[row * left..(row + 1) * left]);
+            out[left..].copy_from_slice(&values(&b)[row * right..(row + 1) * right]);
+        }
+        tensor(out, [n, left + right])
+    }
+
+    fn kernel_columns(x: Flat, first: usize, count: usize) -> Flat {
+        let x = row_major(x);
+        let [n, width] = dims(&x);
+        let mut out = Buffer::new(n * count);
+        for (row, out) in out.chunks_exact_mut(count.max(1)).enumerate() {
+            out.copy_from_slice(&values(&x)[row * width + first..][..count]);
+        }
+        tensor(out, [n, count])
+    }
+
+    fn kernel_sum_squares(x: Flat) -> Flat {
+        // In whatever order it is in memory.
+        let x = if x.shape().num_dims() == 4 { channels_last(x) } else { row_major(x) };
+        let mut out = Buffer::new(1);
+        out[0] = crate::optim::squared_norm(values(&x)) as f32;
+        tensor(out, [1])
+    }
+
+    fn kernel_twice(x: Flat, by: Flat) -> Flat {
+        let turn = x.shape().num_dims() == 4;
+        let x = if turn { channels_last(x) } else { row_major(x) };
+        let mut out = Buffer::new(values(&x).len());
+        linear::scale_rows(values(&x).len(), values(&x), &[2.0 * values(&by)[0]], &mut out);
+        let scaled = tensor(out, x.shape());
+        if turn { scaled.permute(&[0, 3, 1, 2]) } else { scaled }
+    }
+
+    fn kernel_join(a: Flat, b: Flat) -> Flat {
+        // Pictures of several channels stay channels last.
+        let turn = a.shape().num_dims() == 4 && a.shape()[1] > 1;
+        let [a, b] = [a, b].map(if turn { channels_last } else { row_major });
+        let [first, second] = [values(&a), values(&b)];
+        let mut out = Buffer::new(first.len() + second.len());
+        out[..first.len()].copy_from_slice(first);
+        out[first.len()..].copy_from_slice(second);
+        let mut shape = a.shape();
+        shape[0] += b.shape()[0];
+        let joined = tensor(out, shape);
+        if turn { joined.permute(&[0, 3, 1, 2]) } else { joined }
+    }
+
     fn kernel_mean_loss(x: Flat, of: MeanLoss) -> [Flat; 2] {
         let x = row_major(x);
         let mut slopes = Buffer::new(x.shape().num_elements());
@@ -427,6 +519,26 @@ impl FusedOps for Flex {
 
     fn fused_through(g: Flat, y: Flat, function: Activation) -> Flat {
         Self::kernel_through(g, y, function)
+    }
+
+    fn fused_row_dots(a: Flat, b: Flat) -> Flat {
+        Self::kernel_row_dots(a, b)
+    }
+
+    fn fused_beside(a: Flat, b: Flat) -> Flat {
+        Self::kernel_beside(a, b)
+    }
+
+    fn fused_first_columns(x: Flat, count: usize) -> Flat {
+        Self::kernel_columns(x, 0, count)
+    }
+
+    fn fused_sum_squares(x: Flat) -> Flat {
+        Self::kernel_sum_squares(x)
+    }
+
+    fn fused_join(a: Flat, b: Flat) -> Flat {
+        Self::kernel_join(a, b)
     }
 
     fn fused_mean_loss(x: Flat, of: MeanLoss) -> Flat {

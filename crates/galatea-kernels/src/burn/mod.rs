@@ -167,6 +167,65 @@ pub fn scale_shift(x: Tensor<4>, scale: Tensor<2>, shift: Tensor<2>, function: A
     fused::scale_shift(x, scale, shift, function)
 }
 
+/// The dot product of each row of `a` with the same row of `b`, `[n, width]` each; the result is `[n, 1]`.
+///
+/// # Panics
+/// If the shapes differ.
+pub fn row_dots(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+    assert_eq!(a.dims(), b.dims(), "`row_dots` takes two tensors of one shape");
+    if !is_fused(&a) {
+        return (a * b).sum_dim(1);
+    }
+    Tensor::from_dispatch(Dispatch::fused_row_dots(a.into_dispatch(), b.into_dispatch()))
+}
+
+/// The columns of `a`, then those of `b`: `[n, left]` and `[n, right]` to `[n, left + right]`.
+///
+/// # Panics
+/// If the numbers of rows differ.
+pub fn beside(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+    assert_eq!(a.dims()[0], b.dims()[0], "`beside` takes matrices of as many rows");
+    if !is_fused(&a) {
+        return Tensor::cat(vec![a, b], 1);
+    }
+    Tensor::from_dispatch(Dispatch::fused_beside(a.into_dispatch(), b.into_dispatch()))
+}
+
+/// The first `count` columns of `x`.
+///
+/// # Panics
+/// If there are fewer.
+pub fn first_columns(x: Tensor<2>, count: usize) -> Tensor<2> {
+    assert!(count <= x.dims()[1], "`first_columns` takes at most the columns there are");
+    if count == x.dims()[1] {
+        return x;
+    }
+    if !is_fused(&x) {
+        return x.narrow(1, 0, count);
+    }
+    Tensor::from_dispatch(Dispatch::fused_first_columns(x.into_dispatch(), count))
+}
+
+/// The sum of squares, `[1]`.
+pub fn sum_squares<const D: usize>(x: Tensor<D>) -> Tensor<1> {
+    if !is_fused(&x) {
+        return x.powi_scalar(2).sum();
+    }
+    Tensor::from_dispatch(Dispatch::fused_sum_squares(x.into_dispatch()))
+}
+
+/// The examples of `a`, then those of `b`, in one batch.
+///
+/// # Panics
+/// If examples are of different shapes.
+pub fn join<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+    assert_eq!(a.dims()[1..], b.dims()[1..], "`join` takes examples of one shape");
+    if !is_fused(&a) {
+        return Tensor::cat(vec![a, b], 0);
+    }
+    Tensor::from_dispatch(Dispatch::fused_join(a.into_dispatch(), b.into_dispatch()))
+}
+
 /// The mean of `softplus(sign x)`, `[1]`. Cross-entropy from logits: `sign` is -1 for examples that are real, 1 for others.
 pub fn softplus_mean(x: Tensor<2>, sign: f32) -> Tensor<1> {
     if !is_fused(&x) {
@@ -255,6 +314,14 @@ pub fn squared_norm<const D: usize>(x: Tensor<D>) -> f64 {
 /// If there are not as many values as the shape holds.
 pub fn from_vec<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// A tensor of the values that `fill` writes, in row-major order, in memory that is reused. What is not written is
+/// arbitrary.
+pub fn filled<const D: usize>(shape: [usize; D], device: &Device, fill: impl FnOnce(&mut [f32])) -> Tensor<D> {
+    let mut values = Buffer::new(shape.iter().product());
+    fill(&mut values);
+    Tensor::from_data(TensorData::from_bytes(values.into_bytes(), shape, DType::F32), device)
 }
 
 /// A tensor's values in row-major order.

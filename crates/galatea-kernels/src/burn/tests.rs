@@ -189,3 +189,29 @@ fn what_others_hold_is_not_changed() {
     close(kept, held, "an average that is shared");
     close(average, plain::lerp(value, new, 0.5), "average");
 }
+
+#[test]
+fn dot_products_and_joined_batches_agree() {
+    let leaves = (leaf(1, [5, 70]), leaf(2, [5, 70]), leaf(3, [5, 1]));
+    compare("dot products of rows", leaves, |fused, a, b, c| match fused {
+        true => row_dots(a, b) * c,
+        false => (a * b).sum_dim(1) * c,
+    });
+    let leaves = (leaf(1, [5, 7]), leaf(2, [5, 9]), leaf(3, [5, 1]));
+    compare("columns side by side", leaves, |fused, a, b, c| match fused {
+        true => first_columns(beside(a, b), 12) * c,
+        false => Tensor::cat(vec![a, b], 1).narrow(1, 0, 12) * c,
+    });
+    let leaves = (leaf(1, [2, 3, 4, 5]), leaf(2, [7, 9]), leaf(3, [1]));
+    compare("sums of squares", leaves, |fused, a, b, c| match fused {
+        true => sum_squares(a) * c + sum_squares(b),
+        false => a.powi_scalar(2).sum() * c + b.powi_scalar(2).sum(),
+    });
+    for channels in [1, 3] {
+        let leaves = (leaf(1, [2, channels, 3, 4]), leaf(2, [5, channels, 3, 4]), leaf(3, [1, channels, 1, 1]));
+        compare("joined batches", leaves, |fused, a, b, c| match fused {
+            true => join(a, b) * c,
+            false => Tensor::cat(vec![a, b], 0) * c,
+        });
+    }
+}

@@ -13,7 +13,7 @@ use burn::module::{Module, Param};
 use burn::prelude::*;
 use galatea_data::{DataSpec, HostBatch, HostTensor, choice, settings};
 use galatea_kernels::Activation;
-use galatea_kernels::burn::{batch_norm, flatten, from_vec, linear, scale_shift, to_vec, unflatten};
+use galatea_kernels::burn::{batch_norm, beside, flatten, from_vec, linear, row_dots, scale_shift, to_vec, unflatten};
 
 use crate::nn::adversarial::{Adversarial, Critic, Game, Labels, Schedule};
 use crate::nn::layers::{Conv, ConvUp, Linear, gain, kept, through, trained};
@@ -86,7 +86,7 @@ impl Model for Dcgan {
         abilities: &[Ability::Latent],
     };
 
-    const STEPS: u64 = 4_000;
+    const STEPS: u64 = 12_000;
 
     type Config = Config;
 
@@ -322,7 +322,7 @@ impl Generator {
 
     fn run(mut self, z: Tensor<2>, labels: Labels, statistics: Statistics) -> (Tensor<4>, Self) {
         let z = match &labels {
-            Some(labels) => Tensor::cat(vec![z, labels.clone()], 1),
+            Some(labels) => beside(z, labels.clone()),
             None => z,
         };
         let (channels, [height, width]) = self.pictures[0];
@@ -448,10 +448,12 @@ impl Discriminator {
         outputs
     }
 
-    /// The direction of each example's class in feature space, `[n, features]`.
+    /// What the features of each example are multiplied by, `[n, features]`, where the class has a say: the weights of
+    /// `end` and the direction of the class in feature space.
     fn direction(&self, labels: Labels) -> Option<Tensor<2>> {
         let classes = self.classes.as_ref()?;
-        labels.map(|labels| classes.forward(labels, Activation::Identity))
+        let base = self.end.effective().flatten(0, 1);
+        labels.map(|labels| linear(labels, classes.weight.val(), Some(base), Activation::Identity))
     }
 }
 
@@ -462,21 +464,19 @@ impl Critic<4> for Discriminator {
             x = conv.forward(x, self.activation);
         }
         let features = flatten(x); // [n, features]
-        let logit = self.end.forward(features.clone(), Activation::Identity);
         match self.direction(labels) {
-            Some(direction) => logit + (features * direction).sum_dim(1),
-            None => logit,
+            Some(direction) => self.end.with_bias(row_dots(features, direction)),
+            None => self.end.forward(features, Activation::Identity),
         }
     }
 
     fn slope(&self, x: Tensor<4>, labels: Labels) -> Tensor<4> {
         let n = x.dims()[0];
         let mut outputs = self.outputs(x);
-        let ones = Tensor::ones([n, 1], &outputs[0].device());
-        let mut gradient = self.end.input_gradient(ones); // [n, features]
-        if let Some(direction) = self.direction(labels) {
-            gradient = gradient + direction;
-        }
+        let gradient = self.direction(labels).unwrap_or_else(|| {
+            let ones = Tensor::ones([n, 1], &outputs[0].device());
+            self.end.input_gradient(ones)
+        }); // [n, features]
         let [_, channels, height, width] = outputs[outputs.len() - 1].dims();
         let mut gradient = unflatten(gradient, [channels, height, width]);
         for conv in self.downs.iter().rev() {

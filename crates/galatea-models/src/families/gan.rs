@@ -16,7 +16,7 @@ use burn::module::Module;
 use burn::prelude::*;
 use galatea_data::{DataSpec, HostBatch, HostTensor, settings};
 use galatea_kernels::Activation;
-use galatea_kernels::burn::to_vec;
+use galatea_kernels::burn::{beside, first_columns, to_vec};
 
 use crate::nn::adversarial::{Adversarial, Critic, Game, Labels, Schedule};
 use crate::nn::layers::{Linear, gain, through};
@@ -334,13 +334,13 @@ impl Critic<2> for Discriminator {
                 gradient = through(gradient, y, self.activation);
             }
         }
-        gradient.narrow(1, 0, elements)
+        first_columns(gradient, elements)
     }
 }
 
 fn with_labels(x: Tensor<2>, labels: Labels) -> Tensor<2> {
     match labels {
-        Some(labels) => Tensor::cat(vec![x, labels], 1),
+        Some(labels) => beside(x, labels),
         None => x,
     }
 }

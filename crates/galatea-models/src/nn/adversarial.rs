@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::prelude::*;
 use galatea_data::settings::{SettingError, Settings};
 use galatea_data::{DataSpec, HostBatch, HostTensor, choice, settings};
-use galatea_kernels::burn::{from_vec, to_vec};
+use galatea_kernels::burn::{filled, from_vec, join, to_vec};
 
 use super::loss::{Judged, LOSSES, Loss};
 use super::noise::{self, Position, Purpose};
@@ -204,7 +204,7 @@ impl Game {
                 "train and resume on data of the same shape",
             ));
         }
-        let x = from_vec(batch.values.values.clone(), dims, &self.device);
+        let x = filled(dims, &self.device, |values| values.copy_from_slice(&batch.values.values));
         Ok((x, self.labels(batch.labels.as_deref(), batch.len(), &self.device)?))
     }
 
@@ -244,8 +244,8 @@ impl Game {
         labels: Labels,
     ) -> Judged {
         let n = real.dims()[0];
-        let labels = labels.map(|labels| Tensor::cat(vec![labels.clone(), labels], 0));
-        let logits = critic.judge(Tensor::cat(vec![real, fake], 0), labels);
+        let labels = labels.map(|labels| join(labels.clone(), labels));
+        let logits = critic.judge(join(real, fake), labels);
         Judged { real: logits.clone().narrow(0, 0, n), fake: logits.narrow(0, n, n) }
     }
 

@@ -57,6 +57,14 @@ impl Linear {
         fused::linear_transposed(gradient, self.effective())
     }
 
+    /// `y` plus the layer's bias, if it has one.
+    pub fn with_bias(&self, y: Tensor<2>) -> Tensor<2> {
+        match &self.bias {
+            Some(bias) => y + bias.val().unsqueeze(),
+            None => y,
+        }
+    }
+
     /// One power iteration, if the layer is spectrally normalised.
     pub fn iterate(mut self) -> Self {
         if let Some(u) = self.singular.take() {
@@ -66,7 +74,8 @@ impl Linear {
         self
     }
 
-    fn effective(&self) -> Tensor<2> {
+    /// The weight that is used: divided by its largest singular value, if the layer is spectrally normalised.
+    pub fn effective(&self) -> Tensor<2> {
         let w = self.weight.val();
         match &self.singular {
             Some(u) => w.clone() / largest_singular_value(u.val(), w).unsqueeze(),

@@ -40,11 +40,11 @@ impl Position {
 
 /// Standard normal values `[rows, width]` of a training step; row `i` does not depend on `rows`.
 pub fn normal(seed: u64, purpose: Purpose, at: Position, rows: usize, width: usize, device: &Device) -> Tensor<2> {
-    let mut values = vec![0.0; rows * width];
-    for (row, out) in values.chunks_exact_mut(width.max(1)).enumerate() {
-        random::fill_normal(seed, at.stream(purpose, row), out);
-    }
-    galatea_kernels::burn::from_vec(values, [rows, width], device)
+    galatea_kernels::burn::filled([rows, width], device, |values| {
+        for (row, out) in values.chunks_exact_mut(width.max(1)).enumerate() {
+            random::fill_normal(seed, at.stream(purpose, row), out);
+        }
+    })
 }
 
 /// Uniform values in `[0, 1)` of a training step, one per row: `[rows, 1]`.

@@ -112,7 +112,7 @@ fn training(name: &str) -> Result<Work> {
 fn sampling() -> Result<Work> {
     let session = session("dcgan-28")?;
     let parameters = session.parameters().into_iter().filter(|(name, _)| *name == "generator").collect();
-    let step = move || Ok(drop(session.sample(&SampleRequest::new(SEED, 10_000))?));
+    let step = move || Ok(session.sample(&SampleRequest::new(SEED, 10_000)).map(drop)?);
     Ok(Work { parameters, step: Box::new(step) })
 }
 
@@ -144,7 +144,10 @@ fn adam() -> Work {
 fn sgemm(n: usize) -> Work {
     let device = Device::flex();
     let [a, b] = [0, 1].map(|stream| normal(n * n, stream, &device).reshape([n, n]));
-    let step = move || Ok(drop(linear(a.clone(), b.clone(), None, Activation::Identity)));
+    let step = move || {
+        drop(linear(a.clone(), b.clone(), None, Activation::Identity));
+        Ok(())
+    };
     Work { parameters: Vec::new(), step: Box::new(step) }
 }
 

@@ -55,7 +55,7 @@ fn run() -> Result<()> {
     }
     if arguments.case == "quality" {
         let mut trial = None;
-        let hello = json!({ "ready": true, "version": env!("CARGO_PKG_VERSION"), "parameters": {} });
+        let hello = json!({ "ready": true, "version": version(), "parameters": {} });
         return answer_lines(&hello, |request| quality::answer(&mut trial, request));
     }
     let mut work = match cases::make(&arguments.case, arguments.variant.as_deref())? {
@@ -67,8 +67,13 @@ fn run() -> Result<()> {
     }
     let parameters: serde_json::Map<String, Value> =
         work.parameters.iter().map(|(name, count)| ((*name).to_owned(), json!(count))).collect();
-    let hello = json!({ "ready": true, "version": env!("CARGO_PKG_VERSION"), "parameters": parameters });
+    let hello = json!({ "ready": true, "version": version(), "parameters": parameters });
     answer_lines(&hello, |request| timed(&mut work, request))
+}
+
+/// Ours, and the instruction set that the kernels have chosen.
+fn version() -> String {
+    format!("Galatea {}, {:?}", env!("CARGO_PKG_VERSION"), galatea_kernels::isa())
 }
 
 fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments> {

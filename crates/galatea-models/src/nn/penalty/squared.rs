@@ -5,9 +5,10 @@
 //! Differs: in nothing; applied every k-th step it is multiplied by k.
 
 use burn::prelude::*;
+use galatea_kernels::burn::sum_squares;
 
 /// `E |gradient|^2 / 2` over a batch of input gradients `[n, ..]`; `[1]`.
 pub fn squared<const D: usize>(gradient: Tensor<D>) -> Tensor<1> {
     let n = gradient.dims()[0];
-    gradient.powi_scalar(2).sum().mul_scalar(0.5 / n.max(1) as f64)
+    sum_squares(gradient).mul_scalar(0.5 / n.max(1) as f64)
 }
