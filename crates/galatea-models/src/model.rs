@@ -207,7 +207,7 @@ pub trait Model: Sized + Send + 'static {
     /// If a part or an array is missing or has another shape; the model must not be used then.
     fn load(&mut self, parts: &[Part], purpose: Purpose) -> Result<()>;
 
-    /// Trainable values, by network: `[("generator", 1_234_567), ..]`.
+    /// Values, kept statistics included, by network: `[("generator", 1_234_567), ..]`.
     fn parameters(&self) -> Vec<(&'static str, usize)>;
 
     /// The model as a decoder of latent vectors, for families with [`Ability::Latent`].
