@@ -24,7 +24,7 @@ import torch
 from prdc import compute_prdc
 from torch_fidelity import metric_fid, metric_kid
 
-OURS = Path(__file__).parents[2] / "target/release/examples/speed"
+OURS = Path(os.environ.get("GALATEA_SPEED", Path(__file__).parents[2] / "target/release/examples/speed"))
 ROUNDS, SAMPLES, FEATURES = (int(x) for x in (sys.argv[1:] + ["3", "10000", "2048"][len(sys.argv) - 1 :]))
 
 
@@ -36,10 +36,10 @@ def features(seed, shift):
 
 
 def timed(f):
-    begun = time.perf_counter()
+    begun, busy = time.perf_counter(), time.process_time()
     with contextlib.redirect_stdout(io.StringIO()):
         values = f()
-    return time.perf_counter() - begun, values
+    return time.perf_counter() - begun, time.process_time() - busy, values
 
 
 def theirs(samples, real):
@@ -56,7 +56,7 @@ def theirs(samples, real):
 
 def ours(paths):
     lines = subprocess.run([OURS, *paths], check=True, capture_output=True, text=True).stdout.splitlines()
-    return {line["name"]: (line["seconds"], line["values"]) for line in map(json.loads, lines)}
+    return {line["name"]: (line["seconds"], line["cpu"], line["values"]) for line in map(json.loads, lines)}
 
 
 samples, real = features(1, 0.1), features(2, 0.0)
@@ -65,11 +65,12 @@ with tempfile.TemporaryDirectory() as folder:
     np.save(paths[0], samples), np.save(paths[1], real)
     rounds = [(ours(paths), theirs(samples, real)) for _ in range(ROUNDS)]
 print(f"{SAMPLES} x {FEATURES} features, {ROUNDS} rounds by turns, {os.cpu_count()} cores, median seconds")
-print("       ours    theirs  ratio  largest relative difference")
+print("       ours    theirs  ratio  processors: ours  theirs  ratio  largest relative difference")
 for name in ("fid", "kid", "prdc"):
-    us, them = (statistics.median(turn[side][name][0] for turn in rounds) for side in (0, 1))
-    pairs = zip(rounds[0][0][name][1], rounds[0][1][name][1])
+    middle = lambda side, what: statistics.median(turn[side][name][what] for turn in rounds)
+    (us, our_cpu), (them, their_cpu) = ((middle(side, 0), middle(side, 1)) for side in (0, 1))
+    pairs = zip(rounds[0][0][name][2], rounds[0][1][name][2])
     apart = max(abs(a - b) / abs(b) for a, b in pairs)
-    print(f"{name:5} {us:7.2f} {them:9.2f} {us / them:6.2f}  {apart:.1e}")
+    print(f"{name:5} {us:7.2f} {them:9.2f} {us / them:6.2f} {our_cpu:17.2f} {their_cpu:7.2f} {our_cpu / their_cpu:6.2f}  {apart:.1e}")
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-print(f"peak memory: ours {rounds[0][0]['peak memory'][1][0]} MiB, theirs {peak} MiB")
+print(f"peak memory: ours {rounds[0][0]['peak memory'][2][0]} MiB, theirs {peak} MiB")
