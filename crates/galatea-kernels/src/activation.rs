@@ -2,7 +2,7 @@
 
 use crate::Activation;
 use crate::pool::parallel_chunks;
-use crate::simd::{Simd, simd_fn};
+use crate::simd::{Simd, each_vector, simd_fn};
 
 /// The hyperbolic tangent as a ratio of polynomials, to 4e-7 of the true value; exact at 0 and at infinities, NaN for NaN.
 ///
@@ -44,25 +44,20 @@ pub(crate) unsafe fn sigmoid<S: Simd>(x: S::V) -> S::V {
     }
 }
 
-/// [`sigmoid`] or [`tanh`] in place, vector by vector. Not with a closure, which is compiled for no instruction set.
+/// `function` of a vector.
 ///
 /// # Safety
-/// As for the functions of [`Simd`].
+/// As [`tanh`].
 #[inline(always)]
-unsafe fn squash<S: Simd, const SIGMOID: bool>(values: &mut [f32]) {
-    let whole = values.len() / S::LANES * S::LANES;
-    let rest = values.len() - whole;
-    // SAFETY: inside of the slice.
+pub(crate) unsafe fn activated<S: Simd>(function: Activation, x: S::V) -> S::V {
+    // SAFETY: the caller's.
     unsafe {
-        for i in (0..whole).step_by(S::LANES) {
-            let at = values.as_mut_ptr().add(i);
-            let x = S::load(at);
-            S::store(at, if SIGMOID { sigmoid::<S>(x) } else { tanh::<S>(x) });
-        }
-        if rest > 0 {
-            let at = values.as_mut_ptr().add(whole);
-            let x = S::load_first(at, rest);
-            S::store_first(at, if SIGMOID { sigmoid::<S>(x) } else { tanh::<S>(x) }, rest);
+        match function {
+            Activation::Identity => x,
+            Activation::Relu => S::where_negative(x, S::splat(0.0)),
+            Activation::LeakyRelu(slope) => S::where_negative(x, S::mul(S::splat(slope), x)),
+            Activation::Tanh => tanh::<S>(x),
+            Activation::Sigmoid => sigmoid::<S>(x),
         }
     }
 }
@@ -70,16 +65,16 @@ unsafe fn squash<S: Simd, const SIGMOID: bool>(values: &mut [f32]) {
 /// Applies `function` in place, inside of a kernel.
 #[inline(always)]
 pub(crate) fn apply<S: Simd>(function: Activation, values: &mut [f32]) {
-    match function {
-        Activation::Identity => {}
-        // Not `max`, which would make 0 of NaN.
-        Activation::Relu => values.iter_mut().for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x }),
-        Activation::LeakyRelu(slope) => values.iter_mut().for_each(|x| *x = if *x < 0.0 { slope * *x } else { *x }),
-        // SAFETY: kernels are where the instruction set is enabled.
-        Activation::Tanh => unsafe { squash::<S, false>(values) },
-        // SAFETY: as above.
-        Activation::Sigmoid => unsafe { squash::<S, true>(values) },
+    if function == Activation::Identity {
+        return;
     }
+    each_vector!(S, values.len(), |i, n| {
+        // SAFETY: inside of the slice, and kernels are where the instruction set is enabled.
+        unsafe {
+            let at = values.as_mut_ptr().add(i);
+            S::write(at, activated::<S>(function, S::read(at, n)), n);
+        }
+    });
 }
 
 /// `out = gradient * slope`, where the slope is that at the place whose output was `y`, inside of a kernel.

@@ -20,8 +20,8 @@ use crate::buffer::Buffer;
 use crate::layout::{Panels, column_sums};
 use crate::linear::{linear, linear_input_gradient, product_rows};
 use crate::pool::Shared;
-use crate::recurrent::{GatePanels, Recurrence, RecurrentGradients, RecurrentShape, each_row_block, each_unit_block};
-use crate::simd::{Simd, panel_width, simd_fn};
+use crate::recurrent::{GatePanels, Recurrence, RecurrentGradients, RecurrentShape, each_block};
+use crate::simd::{Simd, each_vector, panel_width, simd_fn};
 use crate::tile::Start;
 
 /// How many values [`gru`] keeps for [`gru_backward`]: the gates `[time, batch, 3 hidden]`, and then the products that r
@@ -44,12 +44,7 @@ pub fn gru(shape: RecurrentShape, of: Recurrence<'_>, y: &mut [f32], kept: &mut 
     let panels = &GatePanels::new(time * batch, hidden, of.weights.recurrent);
     let [gates, inner, y] = [gates, inner, y].map(Shared::new);
     let at = Forward { batch, hidden, panels, first: of.h, inner_bias, gates, inner, y };
-    let products = 3 * hidden * hidden;
-    each_row_block(batch, time * batch * products, |rows| {
-        for step in 0..time {
-            each_unit_block(hidden, rows.len() * products, |units| forward_block(&at, step, rows.clone(), units));
-        }
-    });
+    each_block(shape, 3 * hidden, |step, rows, units| forward_block(&at, step, rows, units));
 }
 
 struct Forward<'a> {
@@ -99,8 +94,7 @@ simd_fn! {
 /// `n` values can be accessed everywhere, and three times at `gates` with that stride.
 #[inline(always)]
 unsafe fn cell<S: Simd>(n: usize, gates: *mut f32, stride: usize, inner: *const f32, before: *const f32, h: *mut f32) {
-    for j in (0..n).step_by(S::LANES) {
-        let n = (n - j).min(S::LANES);
+    each_vector!(S, n, |j, n| {
         // SAFETY: the caller's.
         unsafe {
             let [at_r, at_z, at_n] = [0, 1, 2].map(|gate| gates.add(gate * stride + j));
@@ -112,7 +106,7 @@ unsafe fn cell<S: Simd>(n: usize, gates: *mut f32, stride: usize, inner: *const 
             S::write(at_n, new, n);
             S::write(h.add(j), S::mul_add(z, S::sub(S::read(before.add(j), n), new), new), n);
         }
-    }
+    });
 }
 
 /// The gradients of [`gru`], given its arguments, what it wrote to `y` and `kept`, and the gradient `dy` by `y`.
@@ -139,12 +133,7 @@ pub fn gru_backward(
     let panels = &Panels::of_columns(3 * hidden, steps, &of.weights.recurrent[..3 * hidden * steps]);
     let by_gates = [&mut of_input, &mut of_state].map(|all| Shared::new(all));
     let at = Backward { shape, panels, gates, inner, h: of.h, y, dy, by_gates, dh: Shared::new(dh) };
-    let products = 3 * hidden * hidden;
-    each_row_block(batch, time * batch * products, |rows| {
-        for step in (0..time).rev() {
-            each_unit_block(hidden, rows.len() * products, |units| backward_block(&at, step, rows.clone(), units));
-        }
-    });
+    each_block(shape, 3 * hidden, |step, rows, units| backward_block(&at, time - 1 - step, rows, units));
     if time > 0 {
         let mut through = Buffer::new(dh.len());
         let first = &of_state[..batch * 3 * hidden];
@@ -214,8 +203,7 @@ unsafe fn cell_backward<S: Simd>(
     [of_input, of_state]: [*mut f32; 2],
     dh: *mut f32,
 ) {
-    for j in (0..n).step_by(S::LANES) {
-        let n = (n - j).min(S::LANES);
+    each_vector!(S, n, |j, n| {
         // SAFETY: the caller's.
         unsafe {
             let r = S::read(gates.add(j), n);
@@ -235,5 +223,5 @@ unsafe fn cell_backward<S: Simd>(
             S::write(of_state.add(2 * stride + j), S::mul(by_new, r), n);
             S::write(dh.add(j), S::mul(dh_here, z), n);
         }
-    }
+    });
 }

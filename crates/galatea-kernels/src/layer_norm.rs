@@ -4,11 +4,11 @@
 //! Differs: in nothing; epsilon is added to the variance, as everywhere.
 
 use crate::Activation;
-use crate::activation::{apply, through};
+use crate::activation::{activated, through};
 use crate::buffer::Buffer;
 use crate::norm::Normed;
 use crate::pool::{Shared, parallel_for};
-use crate::simd::{Simd, simd_fn};
+use crate::simd::{Simd, each_vector, simd_fn};
 
 /// `rows`, `channels`.
 pub type LayerNormShape = [usize; 2];
@@ -67,44 +67,50 @@ simd_fn! {
         variance: &mut [f32],
     ) {
         let channels = gamma.len();
-        let beta = &beta[..channels]; // lengths that the compiler can see
+        assert_eq!(beta.len(), channels);
         let rows = x.chunks_exact(channels).zip(y.chunks_exact_mut(channels));
         for ((x, y), (mean, variance)) in rows.zip(mean.iter_mut().zip(variance)) {
             // SAFETY: kernels are where the instruction set is enabled.
-            (*mean, *variance) = unsafe { moments::<S>(x) };
-            let inverse = 1.0 / (*variance + epsilon).sqrt();
-            for j in 0..channels {
-                y[j] = S::fma((x[j] - *mean) * inverse, gamma[j], beta[j]);
+            unsafe {
+                *mean = sum_around::<S, false>(x, 0.0) / channels as f32;
+                *variance = sum_around::<S, true>(x, *mean) / channels as f32;
             }
-            apply::<S>(function, y);
+            let inverse = 1.0 / (*variance + epsilon).sqrt();
+            each_vector!(S, channels, |j, n| {
+                // SAFETY: inside of the slices.
+                unsafe {
+                    let [gamma, beta, x] = [gamma, beta, x].map(|values| values.as_ptr().add(j));
+                    let normalised = S::mul(S::sub(S::read(x, n), S::splat(*mean)), S::splat(inverse));
+                    let scaled = S::mul_add(normalised, S::read(gamma, n), S::read(beta, n));
+                    S::write(y.as_mut_ptr().add(j), activated::<S>(function, scaled), n);
+                }
+            });
         }
     }
 }
 
-/// Mean and biased variance.
+/// The sum of `x - mean`, or of its squares.
 ///
 /// # Safety
 /// As for the functions of [`Simd`].
 #[inline(always)]
-unsafe fn moments<S: Simd>(x: &[f32]) -> (f32, f32) {
-    let (whole, rest) = (x.len() / S::LANES * S::LANES, x.len() % S::LANES);
-    let scale = 1.0 / x.len() as f32;
-    // SAFETY: inside of the slice.
-    unsafe {
-        let mut sum = S::load_first(x.as_ptr().add(whole), rest);
-        for j in (0..whole).step_by(S::LANES) {
-            sum = S::add(sum, S::load(x.as_ptr().add(j)));
+unsafe fn sum_around<S: Simd, const SQUARED: bool>(x: &[f32], mean: f32) -> f32 {
+    // Four sums, because each addition waits for the one before it.
+    // SAFETY: the caller's.
+    let mut sums = [unsafe { S::splat(0.0) }; 4];
+    let (groups, rest) = (x.chunks_exact(4 * S::LANES), x.chunks_exact(4 * S::LANES).remainder());
+    for x in groups {
+        for (k, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: inside of the slice.
+            unsafe {
+                let apart = S::sub(S::load(x.as_ptr().add(k * S::LANES)), S::splat(mean));
+                *sum = if SQUARED { S::mul_add(apart, apart, *sum) } else { S::add(apart, *sum) };
+            }
         }
-        let mean = S::sum(sum) * scale;
-        // Of the lanes behind the last value, which hold zeros, `mean^2` would be summed: they are left to a scalar loop.
-        let mut squares = S::splat(0.0);
-        for j in (0..whole).step_by(S::LANES) {
-            let apart = S::sub(S::load(x.as_ptr().add(j)), S::splat(mean));
-            squares = S::mul_add(apart, apart, squares);
-        }
-        let last: f32 = x[whole..].iter().map(|x| (x - mean) * (x - mean)).sum();
-        (mean, (S::sum(squares) + last) * scale)
     }
+    let rest = rest.iter().map(|x| if SQUARED { (x - mean) * (x - mean) } else { x - mean }).sum::<f32>();
+    // SAFETY: the caller's.
+    unsafe { S::sum(S::add(S::add(sums[0], sums[1]), S::add(sums[2], sums[3]))) + rest }
 }
 
 /// The gradients of [`layer_norm`] by `x`, `gamma` and `beta` from the one by `y`. Mean and variance of `of` are
@@ -182,12 +188,11 @@ unsafe fn weighted_sums<S: Simd>(x: &[f32], mean: f32, gamma: &[f32], g: &[f32])
     // SAFETY: inside of the slices.
     unsafe {
         let mut sums = [S::splat(0.0); 2];
-        for j in (0..channels).step_by(S::LANES) {
-            let n = (channels - j).min(S::LANES);
+        each_vector!(S, channels, |j, n| {
             let product = S::mul(S::read(gamma.as_ptr().add(j), n), S::read(g.as_ptr().add(j), n));
             let apart = S::sub(S::read(x.as_ptr().add(j), n), S::splat(mean));
             sums = [S::add(sums[0], product), S::mul_add(product, apart, sums[1])];
-        }
+        });
         [S::sum(sums[0]), S::sum(sums[1])]
     }
 }

@@ -18,8 +18,8 @@ use crate::buffer::Buffer;
 use crate::layout::Panels;
 use crate::linear::{linear, linear_input_gradient, product_rows};
 use crate::pool::Shared;
-use crate::recurrent::{GatePanels, Recurrence, RecurrentGradients, RecurrentShape, each_row_block, each_unit_block};
-use crate::simd::{Simd, panel_width, simd_fn};
+use crate::recurrent::{GatePanels, Recurrence, RecurrentGradients, RecurrentShape, each_block};
+use crate::simd::{Simd, each_vector, panel_width, simd_fn};
 use crate::tile::Start;
 
 /// How many values [`lstm`] keeps for [`lstm_backward`]: the gates `[time, batch, 4 hidden]`, and then the cells
@@ -42,12 +42,7 @@ pub fn lstm(shape: RecurrentShape, of: Recurrence<'_>, c: &[f32], y: &mut [f32],
     let panels = &GatePanels::new(time * batch, hidden, weights.recurrent);
     let [gates, cells, y] = [gates, cells, y].map(Shared::new);
     let at = Forward { batch, hidden, panels, first: [of.h, c], gates, cells, y };
-    let products = 4 * hidden * hidden;
-    each_row_block(batch, time * batch * products, |rows| {
-        for step in 0..time {
-            each_unit_block(hidden, rows.len() * products, |units| forward_block(&at, step, rows.clone(), units));
-        }
-    });
+    each_block(shape, 4 * hidden, |step, rows, units| forward_block(&at, step, rows, units));
 }
 
 struct Forward<'a> {
@@ -64,10 +59,9 @@ simd_fn! {
     /// One step of some units. They are its own; outputs of the step before are complete.
     fn forward_block<S>(at: &Forward<'_>, step: usize, rows: Range<usize>, units: Range<usize>) {
         let (hidden, size) = (at.hidden, at.batch * at.hidden);
-        // SAFETY: nobody writes to the step before.
-        let before = |all: &Shared<'_>| unsafe { all.read((step - 1) * size, size).as_ptr() };
+        let before = |all: &Shared<'_>| all.at((step - 1) * size).cast_const();
         let [h, c] = if step == 0 { at.first.map(<[f32]>::as_ptr) } else { [before(&at.y), before(&at.cells)] };
-        // SAFETY: `batch` rows are there; these ones are not being written.
+        // SAFETY: `batch` rows are there, and nobody writes to these of the step before.
         let h = unsafe { std::slice::from_raw_parts(h.add(rows.start * hidden), rows.len() * hidden) };
         let stride = 4 * hidden;
         let place = |row: usize| (step * at.batch + row) * stride + units.start;
@@ -101,8 +95,7 @@ simd_fn! {
 /// `n` values can be accessed everywhere, and four times at `gates` with that stride.
 #[inline(always)]
 unsafe fn cell<S: Simd>(n: usize, gates: *mut f32, stride: usize, before: *const f32, c: *mut f32, h: *mut f32) {
-    for j in (0..n).step_by(S::LANES) {
-        let n = (n - j).min(S::LANES);
+    each_vector!(S, n, |j, n| {
         // SAFETY: the caller's.
         unsafe {
             let [at_i, at_f, at_g, at_o] = [0, 1, 2, 3].map(|gate| gates.add(gate * stride + j));
@@ -118,7 +111,7 @@ unsafe fn cell<S: Simd>(n: usize, gates: *mut f32, stride: usize, before: *const
             S::write(c.add(j), next, n);
             S::write(h.add(j), S::mul(o, tanh::<S>(next)), n);
         }
-    }
+    });
 }
 
 /// The gradients of [`lstm`], given its arguments, what it wrote to `y` and `kept`, and the gradient `dy` by `y`.
@@ -147,12 +140,7 @@ pub fn lstm_backward(
     let panels = &Panels::of_columns(4 * hidden, steps, &of.weights.recurrent[..4 * hidden * steps]);
     let by_state = [&mut *dh, dc].map(Shared::new);
     let at = Backward { shape, panels, gates, cells, c, dy, by_gates: Shared::new(&mut by_gates), by_state };
-    let products = 4 * hidden * hidden;
-    each_row_block(batch, time * batch * products, |rows| {
-        for step in (0..time).rev() {
-            each_unit_block(hidden, rows.len() * products, |units| backward_block(&at, step, rows.clone(), units));
-        }
-    });
+    each_block(shape, 4 * hidden, |step, rows, units| backward_block(&at, time - 1 - step, rows, units));
     if time > 0 {
         let first = &by_gates[..batch * 4 * hidden];
         linear_input_gradient([batch, hidden, 4 * hidden], first, of.weights.recurrent, dh);
@@ -216,8 +204,7 @@ unsafe fn cell_backward<S: Simd>(
     dh: *const f32,
     dc: *mut f32,
 ) {
-    for j in (0..n).step_by(S::LANES) {
-        let n = (n - j).min(S::LANES);
+    each_vector!(S, n, |j, n| {
         // SAFETY: the caller's.
         unsafe {
             let i = S::read(gates.add(j), n);
@@ -243,5 +230,5 @@ unsafe fn cell_backward<S: Simd>(
             S::write(by_gates.add(3 * stride + j), by_o, n);
             S::write(dc.add(j), S::mul(dc_here, f), n);
         }
-    }
+    });
 }

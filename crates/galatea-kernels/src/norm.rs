@@ -5,10 +5,10 @@
 //! Differs: in nothing; statistics are summed in f32 over one picture and in f64 over pictures.
 
 use crate::Activation;
-use crate::activation::{apply, through};
+use crate::activation::{activated, through};
 use crate::buffer::Buffer;
 use crate::pool::{Shared, parallel_for};
-use crate::simd::simd_fn;
+use crate::simd::{each_vector, simd_fn};
 
 /// `n`, `pixels`, `channels`.
 pub type NormShape = [usize; 3];
@@ -110,12 +110,16 @@ pub fn scale_shift(shape: NormShape, x: &[f32], scale: &[f32], shift: &[f32], fu
 simd_fn! {
     pub(crate) fn scale_picture<S>(x: &[f32], scale: &[f32], shift: &[f32], function: Activation, y: &mut [f32]) {
         let channels = scale.len();
-        let shift = &shift[..channels];
+        assert_eq!(shift.len(), channels);
         for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-            for j in 0..channels {
-                y[j] = S::fma(x[j], scale[j], shift[j]);
-            }
-            apply::<S>(function, y);
+            each_vector!(S, channels, |j, n| {
+                // SAFETY: inside of the slices, and kernels are where the instruction set is enabled.
+                unsafe {
+                    let [scale, shift, x] = [scale, shift, x].map(|values| values.as_ptr().add(j));
+                    let scaled = S::mul_add(S::read(x, n), S::read(scale, n), S::read(shift, n));
+                    S::write(y.as_mut_ptr().add(j), activated::<S>(function, scaled), n);
+                }
+            });
         }
     }
 }

@@ -99,10 +99,11 @@ simd_fn! {
         for (i, out) in out.chunks_mut(4 * TOGETHER).enumerate() {
             let count = out.len().div_ceil(4);
             blocks(seed, stream, first + (i * TOGETHER) as u64, count, &mut words);
-            for j in [0, 2] {
-                for i in 0..count {
-                    let pair = normal_pair(words[j][i], words[j + 1][i]);
-                    (normal[j][i], normal[j + 1][i]) = (pair[0] as f32, pair[1] as f32);
+            for (words, normal) in words.chunks_exact(2).zip(normal.chunks_exact_mut(2)) {
+                let [cosines, sines] = normal else { unreachable!("chunks of two") };
+                let values = cosines[..count].iter_mut().zip(&mut sines[..count]);
+                for ((cos, sin), (first, second)) in values.zip(words[0].iter().zip(&words[1])) {
+                    [*cos, *sin] = normal_pair(*first, *second).map(|normal| normal as f32);
                 }
             }
             for (i, out) in out.chunks_mut(4).enumerate() {
@@ -120,6 +121,20 @@ fn normal_pair(first: u32, second: u32) -> [f64; 2] {
     [radius * cos, radius * sin]
 }
 
+/// `1 / (2 k + 1)`, the coefficients of artanh's series, from the last one that counts. Loops over constants are unrolled
+/// early enough for the loops around them to be done in vectors.
+const ARTANH: [f64; 12] = {
+    let (mut all, mut k) = ([0.0; 12], 0);
+    while k < 12 {
+        all[k] = 1.0 / (2 * (11 - k) + 1) as f64;
+        k += 1;
+    }
+    all
+};
+
+/// The even numbers whose products with their neighbours divide the terms of sine and cosine, from the last one.
+const EVEN: [f64; 8] = [16.0, 14.0, 12.0, 10.0, 8.0, 6.0, 4.0, 2.0];
+
 /// Natural logarithm of a positive normal number, to about 1e-15.
 #[inline(always)]
 fn ln(x: f64) -> f64 {
@@ -134,8 +149,8 @@ fn ln(x: f64) -> f64 {
     let t = (m - 1.0) / (m + 1.0);
     let square = t * t;
     let mut sum = 0.0;
-    for k in (0..12).rev() {
-        sum = sum * square + 1.0 / f64::from(2 * k + 1);
+    for coefficient in ARTANH {
+        sum = sum * square + coefficient;
     }
     f64::from(exponent) * std::f64::consts::LN_2 + 2.0 * t * sum
 }
@@ -148,8 +163,7 @@ fn sin_cos_turns(turns: u32) -> (f64, f64) {
     let x = f64::from(rest) * (std::f64::consts::TAU / 4_294_967_296.0);
     let square = x * x;
     let (mut sin, mut cos) = (1.0, 1.0);
-    for k in (1..=8).rev() {
-        let k = f64::from(2 * k);
+    for k in EVEN {
         sin = 1.0 - sin * square / (k * (k + 1.0));
         cos = 1.0 - cos * square / (k * (k - 1.0));
     }

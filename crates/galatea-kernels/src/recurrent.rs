@@ -6,8 +6,7 @@
 //! sequence of one step.
 //!
 //! What does not go through the state is one product over all steps. What does, a step at a time, uses weights that are
-//! cut into panels once per call. Sequences of a batch do not meet, so with enough of them a thread takes some through
-//! all steps and waits for nobody; otherwise the threads share the units of each step.
+//! cut into panels once per call.
 
 use std::ops::Range;
 
@@ -135,19 +134,29 @@ impl<'a> GatePanels<'a> {
     }
 }
 
-/// Calls `body` with rows of the batch, on several threads if there are enough rows for that. Where there is one call
-/// only, loops inside of it use the threads.
-pub(crate) fn each_row_block(batch: usize, products: usize, body: impl Fn(Range<usize>) + Sync) {
+/// Calls `body` with every step, rows of the batch and a panel's width of units. For these rows, the steps before are then
+/// complete. A unit's step is `products` products.
+///
+/// Sequences of a batch do not meet, so with enough of them a thread takes some through all steps and waits for nobody;
+/// otherwise the threads share the units of each step.
+pub(crate) fn each_block(
+    [time, batch, _, hidden]: RecurrentShape,
+    products: usize,
+    body: impl Fn(usize, Range<usize>, Range<usize>) + Sync,
+) {
     // More than 64 rows would crowd the nearest caches.
     let rows = match batch.div_ceil(threads()) {
         share if share >= 8 => share.next_multiple_of(8).min(64),
         _ => batch.max(1),
     };
-    tasks(batch.div_ceil(rows), products, |block| body(block * rows..((block + 1) * rows).min(batch)));
-}
-
-/// Calls `body` with every panel's width of units.
-pub(crate) fn each_unit_block(hidden: usize, products: usize, body: impl Fn(Range<usize>) + Sync) {
     let width = panel_width();
-    tasks(hidden.div_ceil(width), products, |block| body(block * width..((block + 1) * width).min(hidden)));
+    tasks(batch.div_ceil(rows), time * batch * hidden * products, |block| {
+        let rows = block * rows..((block + 1) * rows).min(batch);
+        for step in 0..time {
+            // Where this is one of several tasks, its own are done one after the other.
+            tasks(hidden.div_ceil(width), rows.len() * hidden * products, |block| {
+                body(step, rows.clone(), block * width..((block + 1) * width).min(hidden));
+            });
+        }
+    });
 }

@@ -133,6 +133,8 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
+    /// `other` where `v` is below zero; NaN is not.
+    unsafe fn where_negative(v: Self::V, other: Self::V) -> Self::V;
     /// What is beyond `limit` or `-limit` becomes it; NaN stays NaN.
     unsafe fn clamp(v: Self::V, limit: f32) -> Self::V;
     unsafe fn sum(v: Self::V) -> f32;
@@ -202,6 +204,10 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V {
         std::array::from_fn(|i| a[i] / b[i])
+    }
+    #[inline(always)]
+    unsafe fn where_negative(v: Self::V, other: Self::V) -> Self::V {
+        std::array::from_fn(|i| if v[i] < 0.0 { other[i] } else { v[i] })
     }
     #[inline(always)]
     unsafe fn clamp(v: Self::V, limit: f32) -> Self::V {
@@ -342,6 +348,11 @@ mod x86 {
             unsafe { _mm256_div_ps(a, b) }
         }
         #[inline(always)]
+        unsafe fn where_negative(v: __m256, other: __m256) -> __m256 {
+            // SAFETY: see above.
+            unsafe { _mm256_blendv_ps(v, other, _mm256_cmp_ps::<_CMP_LT_OQ>(v, _mm256_setzero_ps())) }
+        }
+        #[inline(always)]
         unsafe fn clamp(v: __m256, limit: f32) -> __m256 {
             // SAFETY: see above. Where a side is NaN, these give the second, which is the value.
             unsafe { _mm256_max_ps(Self::splat(-limit), _mm256_min_ps(Self::splat(limit), v)) }
@@ -431,6 +442,11 @@ mod x86 {
             unsafe { _mm512_div_ps(a, b) }
         }
         #[inline(always)]
+        unsafe fn where_negative(v: __m512, other: __m512) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_mask_mov_ps(v, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(v, _mm512_setzero_ps()), other) }
+        }
+        #[inline(always)]
         unsafe fn clamp(v: __m512, limit: f32) -> __m512 {
             // SAFETY: see above. Where a side is NaN, these give the second, which is the value.
             unsafe { _mm512_max_ps(Self::splat(-limit), _mm512_min_ps(Self::splat(limit), v)) }
@@ -495,3 +511,22 @@ macro_rules! simd_fn {
     };
 }
 pub(crate) use simd_fn;
+
+/// Runs a block for each vector of `len` values: with the index of its first value, and with how many there are. All but
+/// the last time that is `LANES`, as the compiler sees. Not a function with a closure: that would be compiled for no
+/// instruction set where it is not inlined.
+macro_rules! each_vector {
+    ($S:ident, $len:expr, |$first:ident, $n:ident| $body:block) => {
+        let (len, mut $first) = ($len, 0);
+        while $first + $S::LANES <= len {
+            let $n = $S::LANES;
+            $body
+            $first += $n;
+        }
+        let $n = len - $first;
+        if $n > 0 {
+            $body
+        }
+    };
+}
+pub(crate) use each_vector;
