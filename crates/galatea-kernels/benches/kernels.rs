@@ -5,9 +5,15 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use galatea_kernels::conv::{ConvShape, gather, spread};
 use galatea_kernels::conv_weight::weight_gradient;
+use galatea_kernels::group_norm::group_norm;
+use galatea_kernels::gru::{gru, gru_backward, gru_kept};
+use galatea_kernels::layer_norm::{layer_norm, layer_norm_backward};
 use galatea_kernels::linear::{LinearShape, linear, linear_input_gradient, linear_weight_gradient};
-use galatea_kernels::norm::{BatchNormed, batch_norm, batch_norm_backward};
+use galatea_kernels::loss::softmax_cross_entropy;
+use galatea_kernels::lstm::{lstm, lstm_backward, lstm_kept};
+use galatea_kernels::norm::{BatchNormed, Normed, batch_norm, batch_norm_backward};
 use galatea_kernels::optim::{AdamStep, adam};
+use galatea_kernels::recurrent::{Recurrence, RecurrentGradients, RecurrentShape, RecurrentWeights};
 use galatea_kernels::{Activation, activation, layout, random};
 
 fn main() {
@@ -113,6 +119,89 @@ fn batch_norm_by_input(bencher: Bencher<'_, '_>) {
     bencher
         .counter(ItemsCount::new(x.len()))
         .bench_local(|| batch_norm_backward(NORM, of, &x, &mut dx, &mut dgamma, &mut dbeta));
+}
+
+#[divan::bench]
+fn group_norm_forward(bencher: Bencher<'_, '_>) {
+    let [n, pixels, channels] = NORM;
+    let (x, gamma, mut y) = (draw(n * pixels * channels), draw(channels), draw(n * pixels * channels));
+    let (mut mean, mut variance) = (draw(n * 8), draw(n * 8));
+    bencher.counter(ItemsCount::new(x.len())).bench_local(|| {
+        let statistics = [&mut mean[..], &mut variance[..]];
+        group_norm(NORM, 8, &x, &gamma, &gamma, 1e-5, Activation::Relu, &mut y, statistics);
+    });
+}
+
+/// Rows and channels of what a language model normalises.
+const ROWS: [usize; 2] = [2048, 256];
+
+#[divan::bench]
+fn layer_norm_forward(bencher: Bencher<'_, '_>) {
+    let [rows, channels] = ROWS;
+    let (x, gamma, mut y) = (draw(rows * channels), draw(channels), draw(rows * channels));
+    let (mut mean, mut variance) = (draw(rows), draw(rows));
+    bencher.counter(ItemsCount::new(x.len())).bench_local(|| {
+        let statistics = [&mut mean[..], &mut variance[..]];
+        layer_norm(ROWS, &x, &gamma, &gamma, 1e-5, Activation::Identity, &mut y, statistics);
+    });
+}
+
+#[divan::bench]
+fn layer_norm_by_input(bencher: Bencher<'_, '_>) {
+    let [rows, channels] = ROWS;
+    let (x, gamma, mut dx) = (draw(rows * channels), draw(channels), draw(rows * channels));
+    let (mut dgamma, mut dbeta, mean, variance) = (draw(channels), draw(channels), draw(rows), vec![1.0; rows]);
+    let (epsilon, function) = (1e-5, Activation::Identity);
+    let of = Normed { x: &x, y: &x, gamma: &gamma, mean: &mean, variance: &variance, epsilon, function };
+    bencher
+        .counter(ItemsCount::new(x.len()))
+        .bench_local(|| layer_norm_backward(ROWS, of, &x, &mut dx, [&mut dgamma, &mut dbeta]));
+}
+
+/// Steps, batch, inputs and units of a layer of the `lstm` case of `cargo xtask bench`, and of a small one.
+const RECURRENT: [RecurrentShape; 2] = [[64, 32, 256, 256], [64, 32, 64, 64]];
+
+/// A layer forward and backward.
+fn recurrent(bencher: Bencher<'_, '_>, shape: RecurrentShape, gates: usize) {
+    let [time, batch, inputs, hidden] = shape;
+    let scaled = |len: usize| draw(len).iter().map(|value| 0.1 * value).collect::<Vec<f32>>();
+    let (x, dy, state) = (draw(time * batch * inputs), draw(time * batch * hidden), draw(batch * hidden));
+    let (input, own, bias) = (scaled(inputs * gates * hidden), scaled(hidden * gates * hidden), scaled(4 * hidden));
+    let of = Recurrence { x: &x, weights: RecurrentWeights { input: &input, recurrent: &own, bias: &bias }, h: &state };
+    let [mut dx, mut d_input, mut d_own, mut d_bias] = [&x, &input, &own, &bias].map(Clone::clone);
+    let [mut dh, mut dc] = [&state; 2].map(Clone::clone);
+    let mut y = draw(time * batch * hidden);
+    let mut kept = draw(if gates == 4 { lstm_kept(shape) } else { gru_kept(shape) });
+    bencher.counter(products([3 * time * batch, inputs + hidden, gates * hidden])).bench_local(|| {
+        dh.fill(0.0);
+        dc.fill(0.0);
+        let to = RecurrentGradients { x: Some(&mut dx), input: &mut d_input, recurrent: &mut d_own, bias: &mut d_bias };
+        if gates == 4 {
+            lstm(shape, of, &state, &mut y, &mut kept);
+            lstm_backward(shape, of, &state, [&y, &kept], &dy, [&mut dh, &mut dc], to);
+        } else {
+            gru(shape, of, &mut y, &mut kept);
+            gru_backward(shape, of, [&y, &kept], &dy, &mut dh, to);
+        }
+    });
+}
+
+#[divan::bench(args = RECURRENT)]
+fn lstm_both_ways(bencher: Bencher<'_, '_>, shape: RecurrentShape) {
+    recurrent(bencher, shape, 4);
+}
+
+#[divan::bench(args = RECURRENT)]
+fn gru_both_ways(bencher: Bencher<'_, '_>, shape: RecurrentShape) {
+    recurrent(bencher, shape, 3);
+}
+
+/// Rows and classes: characters and words. Items are logits.
+#[divan::bench(args = [[768, 65], [768, 5000]])]
+fn cross_entropy(bencher: Bencher<'_, '_>, [rows, classes]: [usize; 2]) {
+    let (x, mut dx) = (draw(rows * classes), draw(rows * classes));
+    let labels: Vec<u32> = (0..rows).map(|i| (i % classes) as u32).collect();
+    bencher.counter(ItemsCount::new(x.len())).bench_local(|| softmax_cross_entropy(classes, &x, &labels, &mut dx));
 }
 
 #[divan::bench]
