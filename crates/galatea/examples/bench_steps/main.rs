@@ -10,6 +10,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod cases;
+mod lstm;
 mod quality;
 mod twin;
 
@@ -58,10 +59,7 @@ fn run() -> Result<()> {
         let hello = json!({ "ready": true, "version": version(), "parameters": {} });
         return answer_lines(&hello, |request| quality::answer(&mut trial, request));
     }
-    let mut work = match cases::make(&arguments.case, arguments.variant.as_deref())? {
-        Ok(work) => work,
-        Err(absent) => return say(&json!({ "absent": absent })),
-    };
+    let mut work = cases::make(&arguments.case, arguments.variant.as_deref())?;
     if let Some(steps) = arguments.steps {
         return say(&timed(&mut work, &json!({ "steps": steps }))?);
     }
