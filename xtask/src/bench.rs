@@ -148,6 +148,8 @@ impl<'a> Bench<'a> {
             commit: machine::commit(root),
             products: Vec::new(),
         };
+        let scratch = bench.scratch();
+        std::fs::create_dir_all(&scratch).with_context(|| format!("cannot make `{}`", scratch.display()))?;
         if bench.python.is_some() {
             for peer in peers {
                 let mut command = bench.python(peer)?;
@@ -191,7 +193,7 @@ impl<'a> Bench<'a> {
 
     /// Our program for steps, with the arguments that all cases share still to come.
     fn ours(&self) -> Command {
-        self.with_threads(Command::new(self.built("examples/bench_steps")))
+        self.with_threads(Command::new(self.built("bench_steps")))
     }
 
     /// A peer's script.
@@ -227,7 +229,7 @@ impl<'a> Bench<'a> {
 
 /// Builds our programs, both at once, so that they share what they are made of.
 fn build(root: &Path) -> anyhow::Result<()> {
-    let what = ["--package", "galatea-cli", "--bin", "galatea", "--package", "galatea", "--example", "bench_steps"];
+    let what = ["--package", "galatea-cli", "--package", "bench-steps", "--bins"];
     let status =
         cargo(root, &[&["build", "--release"], &what[..]].concat()).status().context("cargo does not start")?;
     ensure!(status.success(), "`cargo build --release {}` ended with {status}", what.join(" "));

@@ -6,7 +6,7 @@
 //! {"steps": 10} or {"seconds": 2.0}   ->   {"ms": [9.7, ..], "peak_memory_bytes": 123456789}
 //! ```
 //!
-//! `cargo run --release -p galatea --example bench_steps -- CASE [--threads N] [--steps N]`
+//! `cargo run --release -p bench-steps -- CASE [--threads N] [--steps N]`
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod cases;
