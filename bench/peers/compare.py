@@ -48,8 +48,19 @@ def fill(network, arrays, prefix):
             value = ours.pop(f"{name}.{mine}")
             value = value.T if isinstance(module, torch.nn.Linear) and theirs == "weight" else value
             value = value.flatten() if isinstance(module, torch.nn.BatchNorm2d) else value
+            value = channels_first(network, name, value) if hasattr(network, "pictures") else value
             if value.shape != target.shape:
                 raise ValueError(f"{name}.{mine} is {list(value.shape)}, not {list(target.shape)}")
             target.copy_(value)
     if ours:
         raise ValueError(f"not in PyTorch's network: {', '.join(ours)}")
+
+
+def channels_first(network, name, value):
+    """Our flattened pictures have their channels last, PyTorch's first: the arrays beside them in PyTorch's order."""
+    channels, side = network.pictures[0]
+    if name == "start":
+        return value.unflatten(0, (side, side, channels)).movedim(2, 0).flatten(0, 2)
+    if name in ("end", "classes") and value.dim() == 2:
+        return value.unflatten(1, (side, side, channels)).movedim(3, 1).flatten(1)
+    return value

@@ -78,10 +78,10 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     def __init__(self, size, channels, width=64, max_width=256, slope=0.2, classes=0):
         super().__init__()
-        pictures = stages(size, channels, width, max_width)[::-1]
-        pairs = zip(pictures, pictures[1:])
+        self.pictures = stages(size, channels, width, max_width)
+        pairs = zip(self.pictures[::-1], self.pictures[-2::-1])
         self.downs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for (a, _), (b, _) in pairs)
-        last, side = pictures[-1]
+        last, side = self.pictures[0]
         self.end = nn.Linear(last * side * side, 1)
         self.classes = nn.Linear(classes, last * side * side, bias=False) if classes else None
         self.slope = slope
