@@ -20,7 +20,9 @@ use crate::nn::layers::{Conv, ConvUp, Linear, gain, kept, through, trained};
 use crate::nn::noise::{self, WeightDraw};
 use crate::nn::optimizer::Optimized;
 use crate::nn::{average, weights};
-use crate::{Ability, Demand, Error, Info, Latent, Model, Part, Purpose, Result, SampleRequest, StepReport, Turn};
+use crate::{
+    Ability, Demand, Error, Info, Latent, Model, Part, Preset, Purpose, Result, SampleRequest, StepReport, Turn,
+};
 
 choice! {
     /// Normalisation between the generator's layers.
@@ -64,6 +66,19 @@ settings! {
 /// Latent vectors by which the sampler's normalisation is fixed.
 const SETTLING: u64 = 256;
 
+const STACKED: Preset = Preset {
+    name: "stacked",
+    summary: "for `--data stacked`, whose thousand modes are to be found without being told the classes",
+    settings: r#"
+        conditional = "no"
+        batch = 32
+        latent = 64
+        [train]
+        steps = 30000
+        checkpoint_every = 1000
+    "#,
+};
+
 /// The family.
 #[derive(Debug)]
 pub struct Dcgan {
@@ -85,6 +100,8 @@ impl Model for Dcgan {
         modalities: &["images"],
         abilities: &[Ability::Latent],
     };
+
+    const PRESETS: &'static [Preset] = &[STACKED];
 
     const STEPS: u64 = 12_000;
 
