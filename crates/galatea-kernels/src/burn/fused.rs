@@ -10,6 +10,7 @@ use burn_flex::Layout;
 use crate::buffer::Buffer;
 use crate::conv::ConvShape;
 use crate::norm::{self, BatchNormed};
+use crate::pictures::{self, Alteration};
 use crate::{Activation, activation, conv, conv_weight, layout, linear, loss};
 
 use super::ConvGeometry;
@@ -110,6 +111,10 @@ pub(crate) trait Kernels: Backend {
     fn kernel_twice(x: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
     /// The examples of `a`, then those of `b`.
     fn kernel_join(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Pictures, each changed by its row of `by`, `[n, Alteration::LEN]`.
+    fn kernel_alter(x: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Its gradient by the pictures.
+    fn kernel_alter_backward(g: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
     /// A mean loss, `[1]`, and its slopes.
     fn kernel_mean_loss(x: FloatTensor<Self>, of: MeanLoss) -> [FloatTensor<Self>; 2];
 }
@@ -155,6 +160,8 @@ pub(crate) trait FusedOps: Backend {
     fn fused_sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
     /// See [`Kernels::kernel_join`].
     fn fused_join(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// See [`Kernels::kernel_alter`]; differentiable by `x`.
+    fn fused_alter(x: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
     /// See [`Kernels::kernel_mean_loss`].
     fn fused_mean_loss(x: FloatTensor<Self>, of: MeanLoss) -> FloatTensor<Self>;
 }
@@ -470,6 +477,14 @@ impl Kernels for Flex {
         if turn { joined.permute(&[0, 3, 1, 2]) } else { joined }
     }
 
+    fn kernel_alter(x: Flat, by: Flat) -> Flat {
+        each_picture(x, by, pictures::alter)
+    }
+
+    fn kernel_alter_backward(g: Flat, by: Flat) -> Flat {
+        each_picture(g, by, pictures::alter_backward)
+    }
+
     fn kernel_mean_loss(x: Flat, of: MeanLoss) -> [Flat; 2] {
         let x = row_major(x);
         let mut slopes = Buffer::new(x.shape().num_elements());
@@ -481,6 +496,16 @@ impl Kernels for Flex {
         out[0] = value as f32;
         [tensor(out, [1]), tensor(slopes, x.shape())]
     }
+}
+
+/// Pictures through `change`, with an alteration for each.
+fn each_picture(x: Flat, by: Flat, change: fn([usize; 4], &[f32], &[Alteration], &mut [f32])) -> Flat {
+    let (x, by) = (channels_last(x), row_major(by));
+    let (rows, _) = values(&by).as_chunks::<{ Alteration::LEN }>();
+    let alterations: Vec<Alteration> = rows.iter().map(|row| Alteration::from_array(*row)).collect();
+    let mut y = Buffer::new(x.shape().num_elements());
+    change(dims(&x), values(&x), &alterations, &mut y);
+    picture(y, dims(&x))
 }
 
 /// `act(x * scale + shift)`, without a graph.
@@ -539,6 +564,10 @@ impl FusedOps for Flex {
 
     fn fused_join(a: Flat, b: Flat) -> Flat {
         Self::kernel_join(a, b)
+    }
+
+    fn fused_alter(x: Flat, by: Flat) -> Flat {
+        Self::kernel_alter(x, by)
     }
 
     fn fused_mean_loss(x: Flat, of: MeanLoss) -> Flat {

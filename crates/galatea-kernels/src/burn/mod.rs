@@ -17,6 +17,7 @@ use burn::tensor::{DType, TensorData};
 use crate::Activation;
 use crate::buffer::Buffer;
 pub use crate::optim::AdamStep;
+use crate::pictures::Alteration;
 use fused::{Direction, FusedOps, MeanLoss, row_major, tensor, values};
 
 /// Whether the kernels can work on `x`.
@@ -224,6 +225,20 @@ pub fn join<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
         return Tensor::cat(vec![a, b], 0);
     }
     Tensor::from_dispatch(Dispatch::fused_join(a.into_dispatch(), b.into_dispatch()))
+}
+
+/// Pictures `[n, channels, height, width]`, each changed by the alteration of its number; differentiable by `x`.
+///
+/// # Panics
+/// If there is not one alteration for each picture.
+pub fn alter(x: Tensor<4>, alterations: &[Alteration]) -> Tensor<4> {
+    assert_eq!(x.dims()[0], alterations.len(), "`alter` takes an alteration for each picture");
+    if !is_fused(&x) {
+        return plain::alter(x, alterations);
+    }
+    let by = alterations.iter().flat_map(Alteration::to_array).collect();
+    let by: Tensor<2> = from_vec(by, [alterations.len(), Alteration::LEN], &x.device());
+    Tensor::from_dispatch(Dispatch::fused_alter(x.into_dispatch(), by.into_dispatch()))
 }
 
 /// The mean of `softplus(sign x)`, `[1]`. Cross-entropy from logits: `sign` is -1 for examples that are real, 1 for others.
