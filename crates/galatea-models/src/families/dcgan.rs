@@ -503,3 +503,19 @@ impl Critic<4> for Discriminator {
         gradient
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::adversarial::tests::{crowded, packs, slope_is_the_gradient};
+
+    #[test]
+    fn the_slope_of_packs_that_are_told_of_each_other_is_exact() {
+        let config = Config { width: 4, max_width: 8, adversarial: crowded(), ..Config::default() };
+        let device = Device::flex().autodiff();
+        for classes in [0, 6] {
+            let critic = Discriminator::new(&config, [6, 17, 14], classes, &mut WeightDraw::new(1, &device));
+            slope_is_the_gradient(&critic, packs([6, 6, 17, 14], classes));
+        }
+    }
+}

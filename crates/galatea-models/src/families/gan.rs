@@ -360,3 +360,19 @@ fn with_labels(x: Tensor<2>, labels: Labels) -> Tensor<2> {
         None => x,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::adversarial::tests::{crowded, packs, slope_is_the_gradient};
+
+    #[test]
+    fn the_slope_of_packs_that_are_told_of_each_other_is_exact() {
+        let config = Config { hidden_d: vec![12, 10], adversarial: crowded(), ..Config::default() };
+        let device = Device::flex().autodiff();
+        for classes in [0, 6] {
+            let critic = Discriminator::new(&config, 8, classes, &mut WeightDraw::new(1, &device));
+            slope_is_the_gradient(&critic, packs([6, 8], classes));
+        }
+    }
+}

@@ -512,3 +512,33 @@ fn mean_sigmoid(logits: &Tensor<2>) -> f64 {
     let sum: f64 = logits.iter().map(|logit| 1.0 / (1.0 + f64::from(-logit).exp())).sum();
     sum / logits.len() as f64
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Settings of a discriminator whose logits depend on each other in every way that there is; a batch of 6 is 3 packs.
+    pub(crate) fn crowded() -> Adversarial {
+        let remedies = Remedies { pack: 2, minibatch_std: 3, minibatch_discrimination: 4, ..Remedies::default() };
+        Adversarial { batch: 6, latent: 5, remedies, ..Adversarial::default() }
+    }
+
+    /// `count` examples of this shape, and classes beside them.
+    pub(crate) fn packs<const D: usize>(shape: [usize; D], classes: usize) -> (Tensor<D>, Labels) {
+        let device = Device::flex().autodiff();
+        let x = filled(shape, &device, |values| galatea_kernels::random::fill_normal(3, 0, values));
+        let rows = (0..shape[0] * classes).map(|i| f32::from(u8::from(i % 3 == 0))).collect();
+        (x.require_grad(), (classes > 0).then(|| from_vec(rows, [shape[0], classes], &device)))
+    }
+
+    /// Compares a critic's slope with the graph's.
+    pub(crate) fn slope_is_the_gradient<const D: usize>(critic: &impl Critic<D>, (x, labels): (Tensor<D>, Labels)) {
+        let tape = critic.judge(x.clone(), labels.clone()).sum().backward();
+        let expected = to_vec(x.grad(&tape).expect("the logits depend on the examples"));
+        let found = to_vec(critic.slope(x, labels).inner());
+        let scale = expected.iter().fold(0.1f32, |scale, value| scale.max(value.abs()));
+        for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            assert!((found - expected).abs() < 1e-4 * scale, "at {i}: {found}, not {expected}");
+        }
+    }
+}

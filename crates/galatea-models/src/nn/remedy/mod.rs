@@ -121,3 +121,56 @@ impl Remedies {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use galatea_data::ImageSpec;
+
+    use super::*;
+    use crate::nn::adversarial::Adversarial;
+
+    fn refusal(batch: usize, loss: &str, remedies: Remedies) -> String {
+        let spec = DataSpec::Images(ImageSpec { channels: 1, height: 8, width: 8, classes: vec![] });
+        let settings = Adversarial { batch, loss: loss.into(), remedies, ..Adversarial::default() };
+        match settings.checked_loss(&spec) {
+            Ok(_) => "none".into(),
+            Err(error) => format!("{error} | {}", error.hint().expect("an error says what to do")),
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused_with_a_remedy() {
+        let off = Remedies::default;
+        let refused = |remedies| refusal(64, "non-saturating", remedies);
+        assert_eq!(refused(off()), "none");
+        assert_eq!(
+            refused(Remedies { pack: 3, ..off() }),
+            "a batch of 64 cannot be packed by 3 | make `batch` a multiple of it, such as 66"
+        );
+        assert!(refused(Remedies { minibatch_std: 1, ..off() }).starts_with("`minibatch_std` cannot make groups of 1"));
+        assert_eq!(refused(Remedies { minibatch_std: 32, pack: 2, ..off() }), "none");
+        let refusal_of_packs = refused(Remedies { minibatch_std: 64, pack: 2, ..off() });
+        assert!(refusal_of_packs.contains("groups of 64 out of 32 packs | it takes a number"), "{refusal_of_packs}");
+        let crowd = Remedies { minibatch_discrimination: 512, ..off() };
+        assert_eq!(refusal(64, "hinge", crowd.clone()), "none");
+        assert!(
+            refusal(4_096, "hinge", crowd.clone()).contains("cannot compare 4096 with each other | it is for 2 to")
+        );
+        assert!(refusal(1, "hinge", crowd).contains("cannot compare 1 with"));
+        assert!(
+            refused(Remedies { augment: "turns".into(), ..off() }).contains("knows no `turns` | it takes none, all")
+        );
+    }
+
+    #[test]
+    fn adaptive_augmentation_needs_something_to_adapt_and_to_go_by() {
+        let adaptive =
+            |augment: &str| Remedies { adaptive_augment: 0.6, augment: augment.into(), ..Remedies::default() };
+        assert_eq!(refusal(8, "least-squares", adaptive("all")), "none");
+        assert!(
+            refusal(8, "non-saturating", adaptive("none"))
+                .contains("does nothing while `augment` is `none` | say what")
+        );
+        assert!(refusal(8, "relativistic", adaptive("all")).contains("under the loss `relativistic` | use `loss="));
+    }
+}
