@@ -185,19 +185,6 @@ impl<B: Kernels> Backward<B, 2> for Join {
 }
 
 #[derive(Debug)]
-struct Alter;
-
-impl<B: Kernels> Backward<B, 1> for Alter {
-    /// The alterations.
-    type State = FloatTensor<B>;
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let g = grads.consume::<B>(&ops.node);
-        register!(B, grads, ops.parents, [Some(B::kernel_alter_backward(g, ops.state))]);
-    }
-}
-
-#[derive(Debug)]
 struct Mean;
 
 impl<B: Kernels> Backward<B, 1> for Mean {
@@ -339,16 +326,6 @@ impl<B: Kernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         let y = B::kernel_join(a, b);
         match Join.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish(counts, y),
-            OpsKind::UnTracked(prepared) => prepared.finish(y),
-        }
-    }
-
-    fn fused_alter(x: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self> {
-        let node = x.node();
-        let (x, by) = (x.into_primitive(), by.into_primitive());
-        let y = B::kernel_alter(x, by.clone());
-        match Alter.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(by, y),
             OpsKind::UnTracked(prepared) => prepared.finish(y),
         }
     }

@@ -3,6 +3,8 @@
 //! Pictures are `[n, channels, height, width]` to Burn; in memory the kernels keep them channels last, which Burn sees as
 //! strides. A picture that comes in another order is turned over first.
 
+use std::sync::Arc;
+
 use burn::backend::{Backend, Flex, TensorMetadata, backend_extension, tensor::FloatTensor};
 use burn::tensor::{DType, Shape};
 use burn_flex::Layout;
@@ -10,7 +12,6 @@ use burn_flex::Layout;
 use crate::buffer::Buffer;
 use crate::conv::ConvShape;
 use crate::norm::{self, BatchNormed};
-use crate::pictures::{self, Alteration};
 use crate::{Activation, activation, conv, conv_weight, layout, linear, loss};
 
 use super::ConvGeometry;
@@ -28,12 +29,14 @@ pub(crate) enum Direction {
 }
 
 /// A loss that is a mean over logits.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum MeanLoss {
     /// `softplus(sign x)`.
     Softplus(f32),
     /// `max(0, 1 + sign x)`.
     Hinge(f32),
+    /// `-ln softmax(x)[label]`, with the label of each row.
+    CrossEntropy(Arc<[u32]>),
 }
 
 /// Forward and backward on one backend, without a graph.
@@ -111,10 +114,6 @@ pub(crate) trait Kernels: Backend {
     fn kernel_twice(x: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
     /// The examples of `a`, then those of `b`.
     fn kernel_join(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// Pictures, each changed by its row of `by`, `[n, Alteration::LEN]`.
-    fn kernel_alter(x: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// Its gradient by the pictures.
-    fn kernel_alter_backward(g: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
     /// A mean loss, `[1]`, and its slopes.
     fn kernel_mean_loss(x: FloatTensor<Self>, of: MeanLoss) -> [FloatTensor<Self>; 2];
 }
@@ -160,8 +159,6 @@ pub(crate) trait FusedOps: Backend {
     fn fused_sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
     /// See [`Kernels::kernel_join`].
     fn fused_join(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// See [`Kernels::kernel_alter`]; differentiable by `x`.
-    fn fused_alter(x: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
     /// See [`Kernels::kernel_mean_loss`].
     fn fused_mean_loss(x: FloatTensor<Self>, of: MeanLoss) -> FloatTensor<Self>;
 }
@@ -181,7 +178,7 @@ pub(super) fn values(tensor: &Flat) -> &[f32] {
 }
 
 /// `[n, channels, height, width]` as `[n, height, width, channels]` in row-major order.
-fn channels_last(x: Flat) -> Flat {
+pub(super) fn channels_last(x: Flat) -> Flat {
     let last = x.permute(&[0, 2, 3, 1]);
     if last.is_contiguous() {
         return last;
@@ -196,7 +193,7 @@ fn channels_last(x: Flat) -> Flat {
 }
 
 /// Values `[n, height, width, channels]` as Burn sees pictures.
-fn picture(values: Buffer, [n, height, width, channels]: [usize; 4]) -> Flat {
+pub(super) fn picture(values: Buffer, [n, height, width, channels]: [usize; 4]) -> Flat {
     tensor(values, [n, height, width, channels]).permute(&[0, 3, 1, 2])
 }
 
@@ -477,35 +474,21 @@ impl Kernels for Flex {
         if turn { joined.permute(&[0, 3, 1, 2]) } else { joined }
     }
 
-    fn kernel_alter(x: Flat, by: Flat) -> Flat {
-        each_picture(x, by, pictures::alter)
-    }
-
-    fn kernel_alter_backward(g: Flat, by: Flat) -> Flat {
-        each_picture(g, by, pictures::alter_backward)
-    }
-
     fn kernel_mean_loss(x: Flat, of: MeanLoss) -> [Flat; 2] {
         let x = row_major(x);
         let mut slopes = Buffer::new(x.shape().num_elements());
         let value = match of {
             MeanLoss::Softplus(sign) => loss::softplus_mean(values(&x), sign, &mut slopes),
             MeanLoss::Hinge(sign) => loss::hinge_mean(values(&x), sign, &mut slopes),
+            MeanLoss::CrossEntropy(labels) => {
+                let [_, classes] = dims(&x);
+                loss::softmax_cross_entropy(classes, values(&x), &labels, &mut slopes)
+            }
         };
         let mut out = Buffer::new(1);
         out[0] = value as f32;
         [tensor(out, [1]), tensor(slopes, x.shape())]
     }
-}
-
-/// Pictures through `change`, with an alteration for each.
-fn each_picture(x: Flat, by: Flat, change: fn([usize; 4], &[f32], &[Alteration], &mut [f32])) -> Flat {
-    let (x, by) = (channels_last(x), row_major(by));
-    let (rows, _) = values(&by).as_chunks::<{ Alteration::LEN }>();
-    let alterations: Vec<Alteration> = rows.iter().map(|row| Alteration::from_array(*row)).collect();
-    let mut y = Buffer::new(x.shape().num_elements());
-    change(dims(&x), values(&x), &alterations, &mut y);
-    picture(y, dims(&x))
 }
 
 /// `act(x * scale + shift)`, without a graph.
@@ -515,7 +498,7 @@ pub(super) fn scale_shift(
     shift: burn::Tensor<2>,
     function: Activation,
 ) -> burn::Tensor<4> {
-    let (scale, shift) = (super::flat(scale), super::flat(shift));
+    let (scale, shift) = (super::optim::flat(scale), super::optim::flat(shift));
     let x = channels_last(x.try_into_primitive::<Flex>().expect("the tensor is on the CPU and outside of any graph"));
     let [n, height, width, channels] = dims(&x);
     let mut y = Buffer::new(n * height * width * channels);
@@ -564,10 +547,6 @@ impl FusedOps for Flex {
 
     fn fused_join(a: Flat, b: Flat) -> Flat {
         Self::kernel_join(a, b)
-    }
-
-    fn fused_alter(x: Flat, by: Flat) -> Flat {
-        Self::kernel_alter(x, by)
     }
 
     fn fused_mean_loss(x: Flat, of: MeanLoss) -> Flat {
