@@ -21,7 +21,9 @@ use crate::nn::noise::{self, WeightDraw};
 use crate::nn::optimizer::Optimized;
 use crate::nn::remedy::Crowd;
 use crate::nn::{average, weights};
-use crate::{Ability, Demand, Error, Info, Latent, Model, Part, Purpose, Result, SampleRequest, StepReport, Turn};
+use crate::{
+    Ability, Demand, Error, Info, Latent, Model, Part, Preset, Purpose, Result, SampleRequest, StepReport, Turn,
+};
 
 choice! {
     /// Normalisation between the generator's layers.
@@ -86,6 +88,16 @@ impl Model for Dcgan {
         modalities: &["images"],
         abilities: &[Ability::Latent],
     };
+
+    const PRESETS: &'static [Preset] = &[Preset {
+        name: "small-data",
+        summary: "some hundred pictures: what the discriminator sees is changed as far as it overfits",
+        settings: r#"
+            augment = "colour,translation,scaling"
+            augment_probability = 0.8
+            adaptive_augment = 0.6
+        "#,
+    }];
 
     const STEPS: u64 = 12_000;
 
