@@ -79,16 +79,17 @@ impl Crowd {
         let Some(end) = &self.end else { return direct };
         let [n, _] = features.dims();
         let upper = end.input_gradient(Tensor::ones([n, 1], &features.device())); // [n, numbers]
+        let [_, numbers] = upper.dims();
         let mut sum = direct;
-        let mut rest = upper.clone();
         if self.group > 0 {
-            sum = sum + deviation::gradient(features.clone(), self.group, first_columns(upper.clone(), 1));
-            let [_, numbers] = upper.dims();
-            rest = upper.narrow(1, 1, numbers - 1);
+            let upper = first_columns(upper.clone(), 1);
+            sum = sum + deviation::gradient(features.clone(), self.group, upper);
         }
         if let Some(projection) = &self.projection {
             let projected = projection.forward(features.clone(), Activation::Identity);
-            sum = sum + projection.input_gradient(discrimination::gradient(projected, self.batch, rest));
+            let first = usize::from(self.group > 0);
+            let upper = upper.narrow(1, first, numbers - first);
+            sum = sum + projection.input_gradient(discrimination::gradient(projected, self.batch, upper));
         }
         sum
     }
@@ -147,8 +148,8 @@ pub(super) mod tests {
         }
     }
 
-    fn crowd(spectral_norm: bool) -> Crowd {
-        let remedies = Remedies { minibatch_std: 3, minibatch_discrimination: 4, ..Remedies::default() };
+    fn crowd([minibatch_std, minibatch_discrimination]: [usize; 2], spectral_norm: bool) -> Crowd {
+        let remedies = Remedies { minibatch_std, minibatch_discrimination, ..Remedies::default() };
         let settings = Adversarial { batch: 6, spectral_norm, remedies, ..Adversarial::default() };
         let device = Device::flex().autodiff();
         Crowd::new(&settings, 5, &mut WeightDraw::new(1, &device)).iterate()
@@ -156,8 +157,8 @@ pub(super) mod tests {
 
     #[test]
     fn the_slope_is_the_gradient_of_the_sum_of_logits() {
-        for spectral_norm in [false, true] {
-            let crowd = crowd(spectral_norm);
+        for (numbers, spectral_norm) in [([3, 4], false), ([3, 4], true), ([2, 0], false), ([0, 3], false)] {
+            let crowd = crowd(numbers, spectral_norm);
             let zeros = || Tensor::zeros([12, 1], &Device::flex().autodiff());
             let leaf = draw(1, [12, 5]).require_grad();
             let tape = crowd.heard(zeros(), &leaf).sum().backward();
@@ -169,7 +170,7 @@ pub(super) mod tests {
 
     #[test]
     fn real_and_generated_examples_do_not_meet() {
-        let crowd = crowd(false);
+        let crowd = crowd([3, 4], false);
         let zeros = |n| Tensor::zeros([n, 1], &Device::flex().autodiff());
         let [real, fake] = [draw(1, [6, 5]), draw(2, [6, 5])];
         let together = to_vec(crowd.heard(zeros(12), &Tensor::cat(vec![real.clone(), fake.clone()], 0)).inner());
