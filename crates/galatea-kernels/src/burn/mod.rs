@@ -8,6 +8,7 @@ mod autodiff;
 mod fused;
 mod norms;
 mod optim;
+mod pictures;
 mod plain;
 mod recurrent;
 
@@ -23,6 +24,7 @@ pub use crate::optim::{AdamStep, RmsPropStep, SgdStep};
 use fused::{Direction, FusedOps, MeanLoss};
 pub use norms::{group_norm, layer_norm};
 pub use optim::{adam_step, adamw_step, lerp, rmsprop_step, sgd_step, squared_norm};
+pub use pictures::alter;
 pub use recurrent::{Recurrent, gru, lstm};
 
 /// Whether the kernels can work on `x`.

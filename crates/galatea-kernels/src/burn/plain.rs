@@ -2,10 +2,11 @@
 
 use burn::prelude::*;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
-use burn::tensor::{activation, module};
+use burn::tensor::{TensorData, activation, module};
 
-use super::{AdamStep, ConvGeometry, Recurrent, RmsPropStep, SgdStep};
+use super::{AdamStep, ConvGeometry, Recurrent, RmsPropStep, SgdStep, from_vec};
 use crate::Activation;
+use crate::pictures::Alteration;
 
 fn activate<const D: usize>(x: Tensor<D>, function: Activation) -> Tensor<D> {
     match function {
@@ -74,6 +75,37 @@ pub(super) fn batch_norm(
 
 pub(super) fn scale_shift(x: Tensor<4>, scale: Tensor<2>, shift: Tensor<2>, function: Activation) -> Tensor<4> {
     activate(x * by_channel(scale) + by_channel(shift), function)
+}
+
+pub(super) fn alter(x: Tensor<4>, alterations: &[Alteration]) -> Tensor<4> {
+    let [n, channels, height, width] = x.dims();
+    let device = x.device();
+    let each = |value: fn(&Alteration) -> f32| -> Tensor<4> {
+        from_vec(alterations.iter().map(value).collect(), [n, 1, 1, 1], &device)
+    };
+    let x = x + each(|a| a.brightness);
+    let grey = x.clone().mean_dim(1);
+    let x = (x - grey.clone()) * each(|a| a.saturation) + grey;
+    let mean = x.clone().mean_dims(&[1, 2, 3]);
+    let x = (x - mean.clone()) * each(|a| a.contrast) + mean;
+    // Each pixel is the sum of four others, or of what is left of them inside of the picture.
+    let x = x.reshape([n, channels, height * width]);
+    let pixels = || (0..height * width).map(|i| [i / width, i % width]);
+    let mut y = x.zeros_like();
+    for corner in 0..4 {
+        let (mut places, mut shares) = (Vec::new(), Vec::new());
+        for alteration in alterations {
+            for pixel in pixels() {
+                let (place, share) = alteration.sources(pixel, [height, width])[corner];
+                places.push(place as i32);
+                shares.push(if alteration.is_hole(pixel[0], pixel[1]) { 0.0 } else { share });
+            }
+        }
+        let places = Tensor::<3, Int>::from_data(TensorData::new(places, [n, 1, height * width]), &device);
+        let shares: Tensor<3> = from_vec(shares, [n, 1, height * width], &device);
+        y = y + x.clone().gather(2, places.repeat_dim(1, channels)) * shares;
+    }
+    y.reshape([n, channels, height, width])
 }
 
 pub(super) fn softplus_mean(x: Tensor<2>, sign: f32) -> Tensor<1> {

@@ -1,6 +1,7 @@
 //! The fused operations against those made of Burn's own: values and gradients, in either order in memory.
 
 use super::*;
+use crate::pictures::Alteration;
 
 fn vector(values: &[f32]) -> Tensor<1> {
     from_vec(values.to_vec(), [values.len()], &Device::flex())
@@ -214,6 +215,28 @@ fn dot_products_and_joined_batches_agree() {
             false => Tensor::cat(vec![a, b], 0) * c,
         });
     }
+}
+
+#[test]
+fn changes_of_pictures_agree() {
+    let turned = [0.9, 0.2, -0.7, -0.2, 0.9, 1.3];
+    let all = [
+        Alteration::NONE,
+        Alteration { brightness: 0.3, saturation: 1.7, contrast: 0.6, ..Alteration::NONE },
+        Alteration { from: turned, hole: [1.0, 3.0, 0.0, 4.0], ..Alteration::NONE },
+        Alteration { brightness: -0.2, saturation: 0.0, contrast: 1.4, from: turned, hole: [0.0, 9.0, 2.0, 3.0] },
+    ];
+    for channels in [1, 3] {
+        let leaves = (leaf(1, [4, channels, 5, 6]), leaf(2, [1, channels, 1, 1]), leaf(3, [1]));
+        compare("changes of pictures", leaves, |fused, x, a, b| {
+            // In either order in memory.
+            let x = unflatten(flatten(x), [channels, 5, 6]) * b.unsqueeze();
+            let changed = if fused { alter(x, &all) } else { plain::alter(x, &all) };
+            changed * a
+        });
+    }
+    let x = draw(5, [1, 3, 5, 6]).inner();
+    assert_eq!(to_vec(alter(x.clone(), &all[..1])), to_vec(x));
 }
 
 #[test]
