@@ -25,12 +25,14 @@ use burn::module::Module;
 use burn::prelude::*;
 use galatea_data::{DataSpec, HostBatch, HostTensor, settings};
 use galatea_kernels::Activation;
-use galatea_kernels::burn::{beside, first_columns, from_vec, linear, linear_transposed, to_vec};
+use galatea_kernels::burn::{beside, first_columns, to_vec};
 
 use crate::nn::adversarial::{Adversarial, Critic, Game, Labels, Schedule};
 use crate::nn::layers::{Linear, gain, through};
 use crate::nn::noise::WeightDraw;
 use crate::nn::optimizer::Optimized;
+use crate::nn::remedy::Crowd;
+use crate::nn::waves::Waves;
 use crate::nn::{average, weights};
 use crate::{
     Ability, Demand, Error, Info, Latent, Model, Part, Preset, Purpose, Result, SampleRequest, StepReport, Turn,
@@ -184,9 +186,11 @@ impl Model for Gan {
                 "leave it out, or use `octaves_d=0`",
             ));
         }
-        if spec.elements() > 1 << 16 {
+        let pack = config.adversarial.remedies.pack;
+        if spec.elements() * pack > 1 << 16 {
+            let packed = if pack > 1 { format!(", {pack} at once,") } else { String::new() };
             return Err(Error::usage(
-                format!("{} values in an example are too many for fully connected layers", spec.elements()),
+                format!("{} values in an example{packed} are too many for fully connected layers", spec.elements()),
                 "make pictures smaller with `--set data.size=32`, or use `dcgan`",
             ));
         }
@@ -202,7 +206,8 @@ impl Model for Gan {
         let scale = Scale::of(spec);
         let output = if scale.is_some() { Activation::Identity } else { Activation::Tanh };
         let generator = Generator::new(config, spec.elements(), classes, output, &mut draw);
-        let mut discriminator = Discriminator::new(config, spec.elements(), classes, &mut draw);
+        let pack = game.settings.remedies.pack;
+        let mut discriminator = Discriminator::new(config, pack * spec.elements(), pack * classes, &mut draw);
         if scale.is_some() {
             discriminator.layers[0] = discriminator.layers[0].clone().with_biases(1.0, &mut draw);
         }
@@ -236,10 +241,9 @@ impl Model for Gan {
             let x = game.disturbed(x, turn, 2 * round);
             let fake = game.disturbed(fake, turn, 2 * round + 1);
             self.discriminator.change(Discriminator::iterate);
-            let judged = game.judge_both(&*self.discriminator, x.clone(), fake.clone(), labels.clone());
             // 4. D goes down its loss.
-            let loss = game.discriminator_loss(judged, &mut report);
             let pair = [x.clone(), fake];
+            let loss = game.discriminator_loss(&*self.discriminator, pair.clone(), labels.clone(), &mut report);
             let penalty = game.penalty(&*self.discriminator, pair, labels.clone(), (turn, round), &mut report);
             let loss = penalty.into_iter().fold(loss, Tensor::add);
             self.discriminator.descend(loss, game.settings.discriminator_rate(turn));
@@ -247,14 +251,17 @@ impl Model for Gan {
         }
         // 5. Fresh latent vectors; 6. G goes down its loss under D, which is held constant.
         let Some((x, labels, n)) = last else { return Ok(report) };
-        let fake = self.generator.forward(game.latents(turn, batches.len(), n), labels.clone());
-        let fake = game.disturbed(fake, turn, 2 * batches.len());
-        let judged = game.judge_fake(&self.discriminator.frozen(), x, fake, labels);
-        let loss = game.generator_loss(judged, &mut report);
+        let z = game.latents(turn, batches.len(), n);
+        let fake = self.generator.forward(z.clone(), labels.clone());
+        let pair = [x, game.disturbed(fake.clone(), turn, 2 * batches.len())];
+        let loss = game.generator_loss(&self.discriminator.frozen(), pair, labels.clone(), &mut report);
+        let again = |z| self.generator.forward(z, labels);
+        let loss = game.with_mode_seeking(loss, (z, fake), again, (turn, batches.len() + 1), &mut report);
         self.generator.descend(loss, game.settings.generator_rate(turn));
         self.average =
             self.average.take().map(|mean| average::follow(mean, &*self.generator, game.settings.ema, turn.step));
         self.sampler.take();
+        self.game.adapt(&mut report);
         Ok(report)
     }
 
@@ -275,6 +282,7 @@ impl Model for Gan {
             weights::to_part("discriminator", &*self.discriminator),
             self.discriminator.to_part("discriminator-adam"),
         ];
+        parts.extend(self.game.to_part());
         parts.extend(self.average.as_ref().map(|average| weights::to_part("generator-ema", average)));
         parts
     }
@@ -294,6 +302,7 @@ impl Model for Gan {
         self.generator.load("generator", parts, purpose)?;
         if purpose == Purpose::Training {
             self.discriminator.load("discriminator", parts, purpose)?;
+            self.game.load(parts)?;
         }
         Ok(())
     }
@@ -402,6 +411,7 @@ impl Generator {
 #[derive(Module, Debug)]
 struct Discriminator {
     layers: Vec<Linear>,
+    crowd: Crowd,
     #[module(skip)]
     activation: Activation,
     #[module(skip)]
@@ -421,21 +431,22 @@ impl Discriminator {
         if config.adversarial.spectral_norm {
             layers = layers.into_iter().map(|layer| layer.with_spectral_norm(draw)).collect();
         }
-        Self { layers, activation: Activation::LeakyRelu(config.slope_d as f32), waves }
+        let crowd = Crowd::new(&config.adversarial, config.hidden_d[config.hidden_d.len() - 1], draw);
+        Self { layers, crowd, activation: Activation::LeakyRelu(config.slope_d as f32), waves }
     }
 
     fn iterate(mut self) -> Self {
         self.layers = self.layers.into_iter().map(Linear::iterate).collect();
+        self.crowd = self.crowd.iterate();
         self
     }
 
-    /// The outputs of all layers, the logits last.
+    /// The outputs of all hidden layers; there is at least one.
     fn outputs(&self, x: Tensor<2>, labels: Labels) -> Vec<Tensor<2>> {
         let mut outputs = Vec::with_capacity(self.layers.len());
         let mut x = with_labels(self.waves.forward(x), labels);
-        for (i, layer) in self.layers.iter().enumerate() {
-            let last = i + 1 == self.layers.len();
-            x = layer.forward(x, if last { Activation::Identity } else { self.activation });
+        for layer in &self.layers[..self.layers.len() - 1] {
+            x = layer.forward(x, self.activation);
             outputs.push(x.clone());
         }
         outputs
@@ -443,69 +454,28 @@ impl Discriminator {
 }
 
 impl Critic<2> for Discriminator {
-    fn judge(&self, x: Tensor<2>, labels: Labels) -> Tensor<2> {
-        self.outputs(x, labels).pop().expect("there is a layer")
+    fn features(&self, x: Tensor<2>, labels: Labels) -> Tensor<2> {
+        self.outputs(x, labels).pop().expect("there is a hidden layer")
+    }
+
+    fn logits(&self, features: Tensor<2>, _labels: Labels) -> Tensor<2> {
+        let last = &self.layers[self.layers.len() - 1];
+        self.crowd.heard(last.forward(features.clone(), Activation::Identity), &features)
     }
 
     fn slope(&self, x: Tensor<2>, labels: Labels) -> Tensor<2> {
         let [n, elements] = x.dims();
         let mut outputs = self.outputs(x.clone(), labels);
-        let logits = outputs.pop().expect("there is a layer");
-        let mut gradient = Tensor::ones([n, 1], &logits.device());
-        for layer in self.layers.iter().rev() {
-            gradient = layer.input_gradient(gradient);
-            if let Some(y) = outputs.pop() {
-                gradient = through(gradient, y, self.activation);
-            }
+        let mut layers = self.layers.iter().rev();
+        let last = layers.next().expect("there is a layer");
+        let features = &outputs[outputs.len() - 1];
+        let mut gradient = last.input_gradient(Tensor::ones([n, 1], &features.device()));
+        gradient = self.crowd.slope(gradient, features);
+        for layer in layers {
+            let y = outputs.pop().expect("an output per hidden layer");
+            gradient = layer.input_gradient(through(gradient, y, self.activation));
         }
         self.waves.input_gradient(first_columns(gradient, self.waves.width(elements)), x)
-    }
-}
-
-/// What a discriminator of points sees beside them: for each octave `k`, sine and cosine of `2^k` times each number. Edges
-/// as sharp as the narrowest of them are learnt at once, where a network of few numbers takes very long.
-#[derive(Clone, Copy, Debug)]
-struct Waves {
-    octaves: usize,
-}
-
-impl Waves {
-    /// Numbers seen of `elements` numbers.
-    fn width(self, elements: usize) -> usize {
-        elements * (1 + 2 * self.octaves)
-    }
-
-    /// `[n, elements]` to `[n, width]`.
-    fn forward(self, x: Tensor<2>) -> Tensor<2> {
-        match self.angles(&x) {
-            Some((angles, _)) => beside(beside(x, angles.clone().sin()), angles.cos()),
-            None => x,
-        }
-    }
-
-    /// From the gradient at what is seen, `[n, width]`, the one at the numbers `x`.
-    fn input_gradient(self, gradient: Tensor<2>, x: Tensor<2>) -> Tensor<2> {
-        let [n, elements] = x.dims();
-        let Some((angles, frequencies)) = self.angles(&x) else { return gradient };
-        let part = |at: usize, width: usize| gradient.clone().slice([0..n, at..at + width]);
-        let count = elements * self.octaves;
-        let (sines, cosines) = (part(elements, count), part(elements + count, count));
-        let gradient = sines * angles.clone().cos() - cosines * angles.sin();
-        part(0, elements) + linear_transposed(gradient, frequencies)
-    }
-
-    /// Angles `[n, elements * octaves]`, and the frequencies that they are made with, `[elements, elements * octaves]`.
-    fn angles(self, x: &Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
-        let [_, elements] = x.dims();
-        let width = elements * self.octaves;
-        let frequency = |at: usize| {
-            let (row, column) = (at / width, at % width);
-            if column % elements == row { 2f32.powi((column / elements) as i32) } else { 0.0 }
-        };
-        (self.octaves > 0).then(|| {
-            let frequencies = from_vec((0..elements * width).map(frequency).collect(), [elements, width], &x.device());
-            (linear(x.clone(), frequencies.clone(), None, Activation::Identity), frequencies)
-        })
     }
 }
 
@@ -519,27 +489,23 @@ fn with_labels(x: Tensor<2>, labels: Labels) -> Tensor<2> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::adversarial::tests::{crowded, packs, slope_is_the_gradient};
 
-    /// The slope that penalties are made of is the gradient that differences give.
     #[test]
-    fn the_slope_through_waves_is_the_gradient() {
+    fn the_slope_of_packs_that_are_told_of_each_other_is_exact() {
+        let config = Config { hidden_d: vec![12, 10], adversarial: crowded(), ..Config::default() };
+        let device = Device::flex().autodiff();
+        for classes in [0, 6] {
+            let critic = Discriminator::new(&config, 8, classes, &mut WeightDraw::new(1, &device));
+            slope_is_the_gradient(&critic, packs([6, 8], classes));
+        }
+    }
+
+    #[test]
+    fn the_slope_of_waves_is_exact() {
         let config = Config { hidden_d: vec![12, 10], octaves_d: 3, ..Config::default() };
         let device = Device::flex().autodiff();
-        let critic = Discriminator::new(&config, 2, 0, &mut WeightDraw::new(1, &device));
-        let points = [0.31f32, -0.72, 1.13, 0.44, -0.25, 0.08];
-        let judge = |values: &[f32]| to_vec(critic.judge(from_vec(values.to_vec(), [3, 2], &device), None).inner());
-        let slope = to_vec(critic.slope(from_vec(points.to_vec(), [3, 2], &device), None).inner());
-        for at in 0..points.len() {
-            let moved = |by: f32| {
-                let mut points = points;
-                points[at] += by;
-                f64::from(judge(&points)[at / 2])
-            };
-            let difference = (moved(1e-3) - moved(-1e-3)) / 2e-3;
-            assert!(
-                (f64::from(slope[at]) - difference).abs() < 0.02 * (1.0 + difference.abs()),
-                "{at}: {slope:?} {difference}"
-            );
-        }
+        let critic = Discriminator::new(&config, 8, 0, &mut WeightDraw::new(1, &device));
+        slope_is_the_gradient(&critic, packs([6, 8], 0));
     }
 }
