@@ -47,7 +47,7 @@ settings! {
         hidden_d: Vec<usize> = vec![1024, 512, 256, 128];
         /// Slope of the discriminator's leaky ReLU for negative values; 0 is a plain ReLU.
         slope_d: f64 = 0.2, in 0.0..1.0;
-        /// Of points the discriminator sees sines and cosines of so many octaves, too (Tancik et al. 2020, arXiv:2006.10739).
+        /// Of points the discriminator sees waves of so many octaves, too (Tancik et al. 2020, arXiv:2006.10739).
         octaves_d: usize = 0, in 0..=12;
     }
     include {
@@ -420,8 +420,8 @@ struct Discriminator {
 
 impl Discriminator {
     fn new(config: &Config, inputs: usize, classes: usize, draw: &mut WeightDraw) -> Self {
-        let waves = Waves { octaves: config.octaves_d };
-        let mut inputs = waves.width(inputs) + classes;
+        let waves = Waves::new(config.octaves_d, inputs);
+        let mut inputs = waves.width() + classes;
         let mut layers = Vec::new();
         for &width in &config.hidden_d {
             layers.push(Linear::new(inputs, width, gain(config.slope_d), draw));
@@ -464,7 +464,7 @@ impl Critic<2> for Discriminator {
     }
 
     fn slope(&self, x: Tensor<2>, labels: Labels) -> Tensor<2> {
-        let [n, elements] = x.dims();
+        let n = x.dims()[0];
         let mut outputs = self.outputs(x.clone(), labels);
         let mut layers = self.layers.iter().rev();
         let last = layers.next().expect("there is a layer");
@@ -475,7 +475,7 @@ impl Critic<2> for Discriminator {
             let y = outputs.pop().expect("an output per hidden layer");
             gradient = layer.input_gradient(through(gradient, y, self.activation));
         }
-        self.waves.input_gradient(first_columns(gradient, self.waves.width(elements)), x)
+        self.waves.input_gradient(first_columns(gradient, self.waves.width()), &x)
     }
 }
 
