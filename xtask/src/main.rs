@@ -1,4 +1,4 @@
-//! Checks and chores of this repository: `cargo xtask check`, `cargo xtask tidy`, `cargo xtask bench`.
+//! Checks and chores of this repository: `cargo xtask check`, `cargo xtask tidy`, `cargo xtask bench`, `cargo xtask toys`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod bench;
@@ -6,6 +6,7 @@ mod cargo;
 mod check;
 mod rust;
 mod tidy;
+mod toys;
 mod tree;
 
 use std::path::Path;
@@ -18,6 +19,7 @@ cargo xtask check [--from STAGE]   everything that a change must pass; stops at 
 cargo xtask tidy                   the rules of this repository that no compiler knows; builds nothing
 cargo xtask tidy --list            those rules, one per line
 cargo xtask bench                  our training steps beside those of PyTorch and Keras; see `cargo xtask bench --help`
+cargo xtask toys                   how many modes of toy distributions are learnt; see `cargo xtask toys --help`
 ";
 
 fn main() -> ExitCode {
@@ -45,6 +47,7 @@ fn run() -> anyhow::Result<()> {
             Ok(())
         }
         ["bench", ref options @ ..] => bench::run(root, options),
+        ["toys", ref options @ ..] => toys::run(root, options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

@@ -69,6 +69,9 @@ settings! {
         r2: f64 = 0.0, in 0.0..=1e4;
         /// Weight of the gradient penalty of WGAN-GP; 0 for none.
         gradient_penalty: f64 = 0.0, in 0.0..=1e4;
+        /// Penalties fall to this share over the run, by the same factor at each step; 1 leaves them as they are
+        /// (Huang et al. 2024, arXiv:2501.05441, appendix: falling weights of R1 and R2).
+        penalty_end: f64 = 1.0, in 1e-6..=1.0;
         /// Penalties are computed at every so many steps, and multiplied by as much.
         penalty_every: u64 = 8, in 1..=1_000;
         /// One-sided label smoothing: real examples have the target 1 minus this.
@@ -419,7 +422,7 @@ impl Game {
         (turn, round): (Turn, usize),
         report: &mut StepReport,
     ) -> Option<Tensor<1>> {
-        let Adversarial { r1, r2, gradient_penalty, penalty_every, .. } = self.settings;
+        let Adversarial { r1, r2, gradient_penalty, penalty_every, penalty_end, .. } = self.settings;
         if !turn.step.is_multiple_of(penalty_every) {
             return None;
         }
@@ -443,7 +446,7 @@ impl Game {
         }
         let sum = terms.into_iter().reduce(|a, b| a + b)?;
         report.note("penalty", value(&sum));
-        Some(sum.mul_scalar(penalty_every as f64))
+        Some(sum.mul_scalar(penalty_every as f64 * penalty_end.powf(turn.progress())))
     }
 
     fn check_latents(&self, latents: &HostTensor) -> Result<()> {
