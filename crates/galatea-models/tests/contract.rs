@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use burn::prelude::Device;
-use galatea_data::{DataSpec, HostBatch, HostTensor, ImageSpec};
+use galatea_data::{DataSpec, HostBatch, HostTensor, ImageSpec, PointSpec};
 use galatea_models::registry::FAMILIES;
 use galatea_models::{Ability, Family, Purpose, SampleRequest, Session, Turn};
 
@@ -18,13 +18,27 @@ fn specs() -> Vec<DataSpec> {
             classes: (0..classes).map(|class| format!("class {class}")).collect(),
         })
     };
-    vec![image(1, 12, 12, 3), image(3, 9, 14, 0)]
+    let points = |dimensions, classes: usize| {
+        DataSpec::Points(PointSpec {
+            dimensions,
+            classes: (0..classes).map(|class| format!("class {class}")).collect(),
+            mean: vec![300.0; dimensions],
+            deviation: vec![20.0; dimensions],
+            mixture: None,
+        })
+    };
+    vec![image(1, 12, 12, 3), image(3, 9, 14, 0), points(2, 0), points(5, 3)]
 }
 
-/// Smooth pictures that differ by index.
+/// Smooth examples that differ by index.
 fn batch(spec: &DataSpec, size: usize, step: u64) -> HostBatch {
     let n = spec.elements();
-    let values = (0..size * n).map(|i| ((i as f32 * 0.13) + step as f32 + (i / n) as f32).sin()).collect();
+    let smooth = |i: usize| ((i as f32 * 0.13) + step as f32 + (i / n) as f32).sin();
+    let (mean, size_of_one) = match spec {
+        DataSpec::Points(points) => (points.mean[0], points.deviation[0]),
+        _ => (0.0, 1.0),
+    };
+    let values = (0..size * n).map(|i| mean + size_of_one * smooth(i)).collect();
     let mut shape = vec![size];
     shape.extend(spec.shape());
     let classes = spec.classes().len() as u32;
@@ -121,6 +135,10 @@ fn presets_are_settings_of_their_family() {
             let spec = specs().into_iter().find(|spec| family.info().modalities.contains(&spec.kind())).unwrap();
             family.resolve(&table, &spec).unwrap();
         }
+        for spec in specs() {
+            let usual = family.usual_preset(spec.kind());
+            assert!(usual.is_none_or(|usual| family.presets().iter().any(|preset| preset.name == usual)));
+        }
     }
 }
 
@@ -144,7 +162,12 @@ fn samples_have_the_shape_and_range_of_the_data() {
         let samples = session.sample(&SampleRequest::new(3, 5)).unwrap();
         assert_eq!(samples.values.shape[0], 5);
         assert_eq!(samples.values.shape[1..], spec.shape());
-        assert!(samples.values.values.iter().all(|value| (-1.0..=1.0).contains(value)));
+        let range = match spec {
+            // Hardly trained, samples are near the mean, in the units of the data.
+            DataSpec::Points(_) => 100.0..=500.0,
+            _ => -1.0..=1.0,
+        };
+        assert!(samples.values.values.iter().all(|value| range.contains(value)), "{:?}", samples.values.values);
         let classes = session.classes().len() as u32;
         assert_eq!(samples.labels.is_some(), classes > 0);
     });
@@ -289,4 +312,15 @@ fn a_class_that_does_not_exist_is_refused() {
             assert_eq!(session.sample(&request).unwrap().labels, Some(vec![2; 4]));
         }
     });
+}
+
+#[test]
+fn data_of_another_kind_are_refused() {
+    for family in FAMILIES {
+        for spec in specs().iter().filter(|spec| !family.info().modalities.contains(&spec.kind())) {
+            let error = family.resolve(&toml::Table::new(), spec).unwrap_err();
+            assert_eq!(error.to_string(), format!("`{}` does not take {}", family.info().name, spec.kind()));
+            assert_eq!(error.hint().unwrap(), "it takes images; `gan` takes points");
+        }
+    }
 }

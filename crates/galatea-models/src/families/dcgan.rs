@@ -67,6 +67,30 @@ settings! {
 /// Latent vectors by which the sampler's normalisation is fixed.
 const SETTLING: u64 = 256;
 
+/// Settings for folders of a few hundred pictures.
+const SMALL_DATA: Preset = Preset {
+    name: "small-data",
+    summary: "some hundred pictures: what the discriminator sees is changed as far as it overfits",
+    settings: r#"
+        augment = "colour,translation,scaling"
+        augment_probability = 0.8
+        adaptive_augment = 0.6
+    "#,
+};
+
+const STACKED: Preset = Preset {
+    name: "stacked",
+    summary: "for `--data stacked`, whose thousand modes are to be found without being told the classes",
+    settings: r#"
+        conditional = "no"
+        batch = 32
+        latent = 64
+        [train]
+        steps = 30000
+        checkpoint_every = 1000
+    "#,
+};
+
 /// The family.
 #[derive(Debug)]
 pub struct Dcgan {
@@ -89,15 +113,7 @@ impl Model for Dcgan {
         abilities: &[Ability::Latent],
     };
 
-    const PRESETS: &'static [Preset] = &[Preset {
-        name: "small-data",
-        summary: "some hundred pictures: what the discriminator sees is changed as far as it overfits",
-        settings: r#"
-            augment = "colour,translation,scaling"
-            augment_probability = 0.8
-            adaptive_augment = 0.6
-        "#,
-    }];
+    const PRESETS: &'static [Preset] = &[STACKED, SMALL_DATA];
 
     const STEPS: u64 = 12_000;
 

@@ -5,11 +5,20 @@
 //! from winning (Mescheder et al. 2018); classes, where there are any, are given to both networks (Mirza and Osindero
 //! 2014, arXiv:1411.1784).
 //!
+//! Pictures are values in [-1, 1], and the generator ends in tanh. Points have units of their own: the networks see each
+//! number less its mean and divided by its deviation over the data, the generator ends in a linear layer, and samples are
+//! scaled back.
+//!
 //! The preset `listing` is the Keras listing of digits that this project starts from: its networks, Adam at 1e-4, batches
 //! of 32, 10,000 steps, a checkpoint each 1,000, no average and no penalty. As printed that listing cannot run: its
 //! generator ends in 1,024 values that are then reshaped to 784, and it samples with latent vectors of the wrong length.
 //! Here the generator ends in a layer of 784 with tanh, and latent vectors have 100 values throughout.
+//!
+//! The preset `plain-toy` is the GAN that Lin et al. 2018, "PacGAN", arXiv:1712.04086, section 4.1, compare with on `ring` and
+//! `grid`, as their program has it: Adam, rates, batches, widths and steps. It differs in that the generator is without
+//! batch normalisation, that leaky ReLU is in the place of maxout of five pieces, and in the initial weights.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use burn::module::Module;
@@ -54,6 +63,79 @@ settings! {
     }
 }
 
+const LISTING: Preset = Preset {
+    name: "listing",
+    summary: "the Keras listing of digits, made to run: ReLU networks, Adam 1e-4, batch 32, 10,000 steps",
+    settings: r#"
+        batch = 32
+        latent = 100
+        conditional = "no"
+        hidden_g = [128, 256, 512, 1024]
+        hidden_d = [1024, 512, 256, 128]
+        slope_d = 0.0
+        learning_rate_g = 1e-4
+        learning_rate_d = 1e-4
+        schedule = "constant"
+        beta_1 = 0.9
+        beta_2 = 0.999
+        epsilon = 1e-7
+        r1 = 0.0
+        ema = 0.0
+        [train]
+        steps = 10000
+        checkpoint_every = 1000
+    "#,
+};
+
+const POINTS: Preset = Preset {
+    name: "points",
+    summary: "points of few numbers, such as `ring`: taken for them where no preset is named",
+    settings: r#"
+        batch = 256
+        latent = 16
+        hidden_g = [128, 128, 128]
+        hidden_d = [128, 128, 128]
+        learning_rate_g = 1e-3
+        learning_rate_d = 1e-3
+        schedule = "linear"
+        beta_1 = 0.0
+        beta_2 = 0.99
+        r1 = 0.1
+        penalty_every = 4
+        ema = 0.999
+        [train]
+        steps = 6000
+        sample_every = 500
+        preview = 1000
+    "#,
+};
+
+const PLAIN_TOY: Preset = Preset {
+    name: "plain-toy",
+    summary: "the GAN that PacGAN's authors compare with on `ring` and `grid`, without remedies, 400,000 steps",
+    settings: r#"
+        batch = 100
+        latent = 2
+        conditional = "no"
+        hidden_g = [400, 400, 400, 400]
+        hidden_d = [200, 200, 200]
+        loss = "non-saturating"
+        learning_rate_g = 1e-4
+        learning_rate_d = 1e-4
+        schedule = "constant"
+        beta_1 = 0.8
+        beta_2 = 0.999
+        epsilon = 1e-8
+        r1 = 0.0
+        ema = 0.0
+        [train]
+        steps = 400000
+        sample_every = 5000
+        checkpoint_every = 5000
+        preview = 1000
+    "#,
+};
+
 /// The family.
 #[derive(Debug)]
 pub struct Gan {
@@ -64,6 +146,8 @@ pub struct Gan {
     sampler: OnceLock<Generator>,
     /// Dimensions of an example.
     shape: Vec<usize>,
+    /// Of points; pictures have no need of it.
+    scale: Option<Scale>,
 }
 
 impl Model for Gan {
@@ -72,33 +156,13 @@ impl Model for Gan {
         summary: "fully connected GAN: the classic, for small pictures and points",
         paper: "Goodfellow et al. 2014, Generative Adversarial Nets, arXiv:1406.2661",
         differs: "no maxout, no dropout; weight averaging, R1 and classes by default",
-        modalities: &["images"],
+        modalities: &["images", "points"],
         abilities: &[Ability::Latent],
     };
 
-    const PRESETS: &'static [Preset] = &[Preset {
-        name: "listing",
-        summary: "the Keras listing of digits, made to run: ReLU networks, Adam 1e-4, batch 32, 10,000 steps",
-        settings: r#"
-            batch = 32
-            latent = 100
-            conditional = "no"
-            hidden_g = [128, 256, 512, 1024]
-            hidden_d = [1024, 512, 256, 128]
-            slope_d = 0.0
-            learning_rate_g = 1e-4
-            learning_rate_d = 1e-4
-            schedule = "constant"
-            beta_1 = 0.9
-            beta_2 = 0.999
-            epsilon = 1e-7
-            r1 = 0.0
-            ema = 0.0
-            [train]
-            steps = 10000
-            checkpoint_every = 1000
-        "#,
-    }];
+    const PRESETS: &'static [Preset] = &[LISTING, POINTS, PLAIN_TOY];
+
+    const USUAL_PRESETS: &'static [(&'static str, &'static str)] = &[("points", "points")];
 
     const STEPS: u64 = 8_000;
 
@@ -130,7 +194,9 @@ impl Model for Gan {
         let game = Game::new(config.adversarial.clone(), spec, device.clone())?;
         let mut draw = WeightDraw::new(seed, &device);
         let classes = game.classes.len();
-        let generator = Generator::new(config, spec.elements(), classes, &mut draw);
+        let scale = Scale::of(spec);
+        let output = if scale.is_some() { Activation::Identity } else { Activation::Tanh };
+        let generator = Generator::new(config, spec.elements(), classes, output, &mut draw);
         let pack = game.settings.remedies.pack;
         let discriminator = Discriminator::new(config, pack * spec.elements(), pack * classes, &mut draw);
         let average = (game.settings.ema > 0.0).then(|| generator.valid());
@@ -141,6 +207,7 @@ impl Model for Gan {
             sampler: OnceLock::new(),
             game,
             shape: spec.shape(),
+            scale,
         })
     }
 
@@ -154,7 +221,8 @@ impl Model for Gan {
         let mut last = None;
         for (round, batch) in batches.iter().enumerate() {
             // 1. A batch of latent vectors z, and 2. one of real examples x.
-            let (x, labels) = game.real::<2>(batch, &[self.shape.iter().product()])?;
+            let batch = Scale::reduced(self.scale.as_ref(), batch);
+            let (x, labels) = game.real::<2>(&batch, &[self.shape.iter().product()])?;
             let z = game.latents(turn, round, batch.len());
             // 3. D judges x and G(z), which is held constant.
             let fake = self.generator.frozen().forward(z, labels.clone()).detach();
@@ -249,21 +317,60 @@ impl Latent for Gan {
         let sampler = self.sampler.get_or_init(|| self.average.clone().unwrap_or_else(|| self.generator.valid()));
         let device = sampler.layers[0].weight.val().device();
         let draw = |z, labels| to_vec(sampler.forward(z, labels));
-        let values = self.game.draw_in_batches(latents, labels, &device, draw)?;
+        let mut values = self.game.draw_in_batches(latents, labels, &device, draw)?;
+        if let Some(scale) = &self.scale {
+            scale.restore(&mut values);
+        }
         let mut shape = vec![latents.rows()];
         shape.extend(&self.shape);
         Ok(HostTensor::new(shape, values))
     }
 }
 
-/// Latent vectors, with classes beside them, through ReLU layers to values in `[-1, 1]`.
+/// Mean and deviation of each number of a point.
+#[derive(Clone, Debug)]
+struct Scale {
+    mean: Vec<f32>,
+    deviation: Vec<f32>,
+}
+
+impl Scale {
+    fn of(spec: &DataSpec) -> Option<Self> {
+        match spec {
+            DataSpec::Points(points) => Some(Self { mean: points.mean.clone(), deviation: points.deviation.clone() }),
+            _ => None,
+        }
+    }
+
+    /// The batch with mean 0 and deviation 1, where there is a scale.
+    fn reduced<'a>(scale: Option<&Self>, batch: &'a HostBatch) -> Cow<'a, HostBatch> {
+        let Some(Self { mean, deviation }) = scale else { return Cow::Borrowed(batch) };
+        let mut batch = batch.clone();
+        for point in batch.values.values.chunks_exact_mut(mean.len()) {
+            point.iter_mut().zip(mean).zip(deviation).for_each(|((x, mean), deviation)| *x = (*x - mean) / deviation);
+        }
+        Cow::Owned(batch)
+    }
+
+    /// Values in the data's units.
+    fn restore(&self, values: &mut [f32]) {
+        for point in values.chunks_exact_mut(self.mean.len()) {
+            let units = self.mean.iter().zip(&self.deviation);
+            point.iter_mut().zip(units).for_each(|(x, (mean, deviation))| *x = mean + deviation * *x);
+        }
+    }
+}
+
+/// Latent vectors, with classes beside them, through ReLU layers to values in `[-1, 1]`, or to numbers of any size.
 #[derive(Module, Debug)]
 struct Generator {
     layers: Vec<Linear>,
+    #[module(skip)]
+    output: Activation,
 }
 
 impl Generator {
-    fn new(config: &Config, outputs: usize, classes: usize, draw: &mut WeightDraw) -> Self {
+    fn new(config: &Config, outputs: usize, classes: usize, output: Activation, draw: &mut WeightDraw) -> Self {
         let mut inputs = config.adversarial.latent + classes;
         let mut layers = Vec::new();
         for &width in &config.hidden_g {
@@ -271,7 +378,7 @@ impl Generator {
             inputs = width;
         }
         layers.push(Linear::new(inputs, outputs, 1.0, draw));
-        Self { layers }
+        Self { layers, output }
     }
 
     /// `[n, latent]` to `[n, elements]`.
@@ -281,7 +388,7 @@ impl Generator {
         for layer in hidden {
             x = layer.forward(x, Activation::Relu);
         }
-        last.forward(x, Activation::Tanh)
+        last.forward(x, self.output)
     }
 }
 

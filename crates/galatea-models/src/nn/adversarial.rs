@@ -29,7 +29,7 @@ choice! {
 choice! {
     /// Whether a model is told the class of each example.
     pub enum Conditional {
-        /// Where the data has classes.
+        /// Where the data has classes, at most 100 of them.
         Auto = "auto",
         /// Always; data without classes is an error.
         Yes = "yes",
@@ -126,6 +126,8 @@ impl Adversarial {
     pub fn classes(&self, spec: &DataSpec) -> Vec<String> {
         match self.conditional {
             Conditional::No => Vec::new(),
+            // So many classes are rarely what is meant, and examples of each are few.
+            Conditional::Auto if spec.classes().len() > MOST_CLASSES => Vec::new(),
             Conditional::Auto | Conditional::Yes => spec.classes().to_vec(),
         }
     }
@@ -159,6 +161,9 @@ impl Adversarial {
         self.rate(self.learning_rate_d, turn)
     }
 }
+
+/// Classes that networks are told unasked.
+const MOST_CLASSES: usize = 100;
 
 /// Samples that are drawn together.
 const SAMPLE_BATCH: usize = 64;
