@@ -144,7 +144,7 @@ impl Model for Dcgan {
             let pair = [x.clone(), fake];
             let penalty = game.penalty(&*self.discriminator, pair, labels.clone(), (turn, round), &mut report);
             let loss = penalty.into_iter().fold(loss, Tensor::add);
-            self.discriminator.descend(loss, game.settings.discriminator_rate(turn));
+            game.descend_discriminator(&mut self.discriminator, loss, turn, &mut report);
             last = Some((x, labels, batch.len()));
         }
         // 5. Fresh latent vectors; 6. G goes down its loss under D, which is held constant.
@@ -153,7 +153,7 @@ impl Model for Dcgan {
         let fake = game.disturbed(fake, turn, 2 * batches.len());
         let judged = game.judge_fake(&self.discriminator.frozen(), x, fake, labels);
         let loss = game.generator_loss(judged, &mut report);
-        self.generator.descend(loss, game.settings.generator_rate(turn));
+        game.descend_generator(&mut self.generator, loss, turn, &mut report);
         self.average =
             self.average.take().map(|mean| average::follow(mean, &*self.generator, game.settings.ema, turn.step));
         self.sampler.take();
@@ -201,6 +201,10 @@ impl Model for Dcgan {
 
     fn as_latent(&self) -> Option<&dyn Latent> {
         Some(self)
+    }
+
+    fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
+        self.game.judge_alone::<4>(&*self.discriminator, examples, &self.shape)
     }
 }
 

@@ -163,7 +163,7 @@ impl Model for Gan {
             let pair = [x.clone(), fake];
             let penalty = game.penalty(&*self.discriminator, pair, labels.clone(), (turn, round), &mut report);
             let loss = penalty.into_iter().fold(loss, Tensor::add);
-            self.discriminator.descend(loss, game.settings.discriminator_rate(turn));
+            game.descend_discriminator(&mut self.discriminator, loss, turn, &mut report);
             last = Some((x, labels, batch.len()));
         }
         // 5. Fresh latent vectors; 6. G goes down its loss under D, which is held constant.
@@ -172,7 +172,7 @@ impl Model for Gan {
         let fake = game.disturbed(fake, turn, 2 * batches.len());
         let judged = game.judge_fake(&self.discriminator.frozen(), x, fake, labels);
         let loss = game.generator_loss(judged, &mut report);
-        self.generator.descend(loss, game.settings.generator_rate(turn));
+        game.descend_generator(&mut self.generator, loss, turn, &mut report);
         self.average =
             self.average.take().map(|mean| average::follow(mean, &*self.generator, game.settings.ema, turn.step));
         self.sampler.take();
@@ -225,6 +225,10 @@ impl Model for Gan {
 
     fn as_latent(&self) -> Option<&dyn Latent> {
         Some(self)
+    }
+
+    fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
+        self.game.judge_alone::<2>(&*self.discriminator, examples, &[self.shape.iter().product()])
     }
 }
 

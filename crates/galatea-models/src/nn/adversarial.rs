@@ -9,7 +9,7 @@ use galatea_kernels::burn::{filled, from_vec, join, to_vec};
 
 use super::loss::{Judged, LOSSES, Loss};
 use super::noise::{self, Position, Purpose};
-use super::optimizer::Adam;
+use super::optimizer::{Adam, Optimized};
 use super::penalty;
 use crate::{Error, Result, StepReport, Turn};
 
@@ -147,6 +147,9 @@ impl Adversarial {
         self.rate(self.learning_rate_d, turn)
     }
 }
+
+/// Steps between two at which the norms of gradients are measured, which costs a pass over them.
+const MEASURED_EVERY: u64 = 20;
 
 /// Samples that are drawn together.
 const SAMPLE_BATCH: usize = 64;
@@ -324,6 +327,43 @@ impl Game {
         Some(sum.mul_scalar(penalty_every as f64))
     }
 
+    /// The discriminator goes down its loss.
+    pub fn descend_discriminator<M: Module>(
+        &self,
+        discriminator: &mut Optimized<M>,
+        loss: Tensor<1>,
+        turn: Turn,
+        report: &mut StepReport,
+    ) {
+        let rate = self.settings.discriminator_rate(turn);
+        descend(discriminator, loss, rate, turn, ("gradient_d", report));
+    }
+
+    /// The generator goes down its loss.
+    pub fn descend_generator<M: Module>(
+        &self,
+        generator: &mut Optimized<M>,
+        loss: Tensor<1>,
+        turn: Turn,
+        report: &mut StepReport,
+    ) {
+        descend(generator, loss, self.settings.generator_rate(turn), turn, ("gradient_g", report));
+    }
+
+    /// The logits of `critic`, which learns nothing, on real examples.
+    ///
+    /// # Errors
+    /// As [`real`](Self::real).
+    pub fn judge_alone<const D: usize>(
+        &self,
+        critic: &impl Critic<D>,
+        examples: &HostBatch,
+        shape: &[usize],
+    ) -> Result<Option<Vec<f32>>> {
+        let (x, labels) = self.real::<D>(examples, shape)?;
+        Ok(Some(to_vec(critic.judge(x, labels).inner())))
+    }
+
     fn check_latents(&self, latents: &HostTensor) -> Result<()> {
         if latents.shape.len() == 2 && latents.shape[1] == self.settings.latent {
             return Ok(());
@@ -377,6 +417,22 @@ impl Game {
             latents.values.iter_mut().for_each(|value| *value *= request.truncation);
         }
         latents
+    }
+}
+
+fn descend<M: Module>(
+    network: &mut Optimized<M>,
+    loss: Tensor<1>,
+    rate: f64,
+    turn: Turn,
+    (name, report): (&'static str, &mut StepReport),
+) {
+    let norm = match turn.step.is_multiple_of(MEASURED_EVERY) {
+        true => network.descend_measured(loss, rate),
+        false => network.descend(loss, rate),
+    };
+    if let Some(norm) = norm {
+        report.note(name, norm);
     }
 }
 

@@ -58,21 +58,27 @@ impl<M: Module> Optimized<M> {
 
     /// One step of Adam down the gradient of `loss`. Returns the gradient's norm where it was needed.
     pub fn descend(&mut self, loss: Tensor<1>, learning_rate: f64) -> Option<f64> {
-        let mut tape = loss.backward();
-        let gradients = GradientsParams::from_module(&mut tape, &**self);
-        drop(tape);
-        self.apply(gradients, learning_rate)
+        self.apply(self.gradients(loss), learning_rate, self.adam.clip > 0.0)
     }
 
-    fn apply(&mut self, mut gradients: GradientsParams, learning_rate: f64) -> Option<f64> {
+    /// As [`descend`](Self::descend); the norm, which takes another pass over the gradient, is always found out.
+    pub fn descend_measured(&mut self, loss: Tensor<1>, learning_rate: f64) -> Option<f64> {
+        self.apply(self.gradients(loss), learning_rate, true)
+    }
+
+    fn gradients(&self, loss: Tensor<1>) -> GradientsParams {
+        GradientsParams::from_module(&mut loss.backward(), &**self)
+    }
+
+    fn apply(&mut self, mut gradients: GradientsParams, learning_rate: f64, measure: bool) -> Option<f64> {
         self.steps += 1;
-        let norm = (self.adam.clip > 0.0).then(|| {
+        let norm = measure.then(|| {
             let mut sum = Norm { gradients: &gradients, sum: 0.0 };
             (**self).visit(&mut sum);
             sum.sum.sqrt()
         });
         let Adam { beta_1, beta_2, epsilon, clip } = self.adam;
-        let scale = norm.filter(|norm| *norm > clip).map_or(1.0, |norm| (clip / norm) as f32);
+        let scale = norm.filter(|norm| clip > 0.0 && *norm > clip).map_or(1.0, |norm| (clip / norm) as f32);
         let step = AdamStep {
             lr: learning_rate as f32,
             beta_1: beta_1 as f32,
