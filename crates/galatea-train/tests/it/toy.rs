@@ -11,7 +11,8 @@ use galatea_models::{
     Demand, Entry, Error, Family, Info, Model, Part, Purpose, Result, SampleRequest, Session, StepReport, Turn,
 };
 use galatea_train::{
-    Action, Context, DataConfig, Event, Feed, Observer, Plan, Run, RunConfig, Summary, Writer, observers,
+    Action, Context, DataConfig, Event, Feed, HealOptions, MonitorOptions, Observer, Plan, Run, RunConfig, Summary,
+    Writer, monitor::Switch, observers,
 };
 use toml::Table;
 
@@ -182,6 +183,9 @@ pub(crate) fn config(steps: u64, train: &str, model: &str) -> RunConfig {
         train: plan,
         model: TOY.resolve(&model.parse().unwrap(), &spec).unwrap(),
         eval: Table::new(),
+        // The toy's samples are all alike.
+        monitor: MonitorOptions { mode: Switch::Off, ..MonitorOptions::default() },
+        heal: HealOptions::default(),
     }
 }
 
@@ -223,6 +227,9 @@ impl Observer for Witness {
             Event::Checkpointed { path } => format!("checkpointed {}", path.file_name().unwrap().display()),
             Event::Warning { text } => format!("warning {text}"),
             Event::Evaluated { reading } => format!("evaluated {}", reading.metric),
+            Event::Looked { .. } => return Ok(Action::Continue),
+            Event::Found { finding } => format!("found {} at {}", finding.kind.name(), finding.step),
+            Event::Healed { intervention } => format!("back to {}", intervention.back_to),
             Event::Diverged { quantity, checkpoint, .. } => {
                 format!("diverged {quantity} {:?}", checkpoint.and_then(|path| path.file_name()))
             }
