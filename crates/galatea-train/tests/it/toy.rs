@@ -202,6 +202,8 @@ pub(crate) fn feed() -> Feed {
 pub(crate) struct Witness {
     pub(crate) seen: Arc<Mutex<Vec<String>>>,
     pub(crate) die_after: Option<u64>,
+    /// An event that it does not survive: training goes back, or the first of this name after that.
+    pub(crate) die_at: Option<&'static str>,
 }
 
 impl Witness {
@@ -237,6 +239,10 @@ impl Observer for Witness {
             Event::Failed { text } => format!("failed {text}"),
             Event::Finished { .. } => "finished".into(),
         };
+        let is_due = |event: &str| text.starts_with(event) && (event == "back to" || self.has("back to"));
+        if self.die_at.is_some_and(is_due) {
+            return Err(galatea_train::Error::usage("killed", ""));
+        }
         self.seen.lock().unwrap().push(text);
         Ok(Action::Continue)
     }
