@@ -10,13 +10,14 @@ use sha2::{Digest, Sha256};
 use crate::features::{Features, hex, suiting};
 use crate::histogram::histogram;
 use crate::metric::{Choice, METRICS, Metric, Prepared, Sets, Space, measure};
+use crate::mode_coverage::Modes;
 use crate::points::{Points, shuffled};
 use crate::products::map;
 use crate::report::{Context, FeaturesId, Report, Row};
 use crate::{Error, Result};
 
 /// Random parts from which standard errors are estimated.
-const HALVES: usize = 20;
+pub(crate) const HALVES: usize = 20;
 /// Points of either set in such a part at most: so many tell enough, and the cost of most metrics grows with the square.
 const MOST_IN_PART: usize = 1_000;
 /// Fewer points of either set than this say nothing on how a value varies.
@@ -39,6 +40,8 @@ pub struct Reference<'a> {
     pub train: Option<&'a HostTensor>,
     /// What to compare examples by; without it, what suits the data, if anything does.
     pub features: Option<&'static dyn Features>,
+    /// Modes of samples and of real examples, where more of them have been read than are given here: see [`Modes`].
+    pub modes: Option<[&'a Points; 2]>,
 }
 
 /// Features that somebody else has computed.
@@ -59,7 +62,7 @@ pub struct Arrays {
 /// # Errors
 /// If samples are too few, of another shape, or not finite, or the features cannot read such data.
 pub fn evaluate(samples: &HostTensor, reference: Reference<'_>) -> Result<Report> {
-    let Reference { spec, held_back, train, features } = reference;
+    let Reference { spec, held_back, train, features, modes } = reference;
     let features = features.or_else(|| suiting(spec));
     let read = |set: &HostTensor| Examples::read(set, features);
     let (n, m) = (samples.rows(), held_back.rows());
@@ -73,19 +76,26 @@ pub fn evaluate(samples: &HostTensor, reference: Reference<'_>) -> Result<Report
         }
         None => (halves.clone(), BY_HALVES),
     };
+    let is_points = matches!(spec, DataSpec::Points(_));
     let mut shape = samples.shape.clone();
     shape[0] = n.min(MOST_NOISE);
+    let noise = match is_points {
+        true => uniform_within(held_back, shape[0]),
+        false => uniform(&shape),
+    };
     let trial = Trial {
         samples: read(samples)?,
         real,
         train: train.cloned().map(Points::single).transpose()?,
-        noise: read(&uniform(&shape))?,
+        noise: read(&noise)?,
         floor,
         halves,
-        values: "pixels",
+        values: if is_points { "points" } else { "pixels" },
+        modes: Modes::of(spec).map(|told| ModeSets::new(told, [samples, held_back, &noise], modes)).transpose()?,
         features: features.map(|features| FeaturesId { name: features.name().to_owned(), hash: features.hash() }),
     };
-    let mut report = trial.judge(floor_is, "uniform noise")?;
+    let noise_is = if is_points { WITHIN } else { "uniform noise" };
+    let mut report = trial.judge(floor_is, noise_is)?;
     if let (Some(drawn), Some(real)) = (&trial.samples.probabilities, &trial.real.probabilities) {
         report.classes = Some(histogram(real, drawn)?);
     }
@@ -97,6 +107,8 @@ pub fn evaluate(samples: &HostTensor, reference: Reference<'_>) -> Result<Report
     Ok(report)
 }
 
+/// What noise is where values have units of their own.
+const WITHIN: &str = "each number uniform between its least and greatest real value";
 /// What the floor is where there is no training set.
 const BY_HALVES: &str = "one half of the real examples against the other";
 
@@ -130,11 +142,12 @@ pub fn evaluate_arrays(arrays: Arrays) -> Result<Report> {
         floor: halves.clone(),
         halves,
         values: "arrays",
+        modes: None,
         features: Some(features),
     };
     let ceiling = match probabilities {
         true => "random probabilities",
-        false => "each feature uniform between its least and greatest real value",
+        false => WITHIN,
     };
     trial.judge(BY_HALVES, ceiling)
 }
@@ -168,6 +181,8 @@ impl Examples {
             Space::Values => Some(&self.values),
             Space::Features => self.features.as_deref(),
             Space::Probabilities => self.probabilities.as_deref(),
+            // Of other numbers of examples, so they are not here.
+            Space::Modes => None,
         }
     }
 
@@ -200,7 +215,82 @@ struct Trial {
     halves: Option<[Examples; 2]>,
     /// What values are called.
     values: &'static str,
+    /// Of toy data.
+    modes: Option<ModeSets>,
     features: Option<FeaturesId>,
+}
+
+/// Modes of toy data, of as many examples as the protocol takes.
+struct ModeSets {
+    compared: &'static str,
+    hash: Option<String>,
+    samples: Points,
+    real: Points,
+    noise: Points,
+    /// Whether there are so few modes that a part of the samples tells how far the numbers depend on chance.
+    few: bool,
+}
+
+impl ModeSets {
+    /// Of samples, real examples and noise, of which the first two may have been `read` before.
+    fn new(modes: Modes<'_>, sets: [&HostTensor; 3], read: Option<[&Points; 2]>) -> Result<Self> {
+        let first = |set: &HostTensor| modes.read(&set.slice_rows(0..set.rows().min(modes.samples())));
+        let [samples, real, noise] = sets;
+        let [samples, real] = match read {
+            Some(read) => read.map(Clone::clone),
+            None => [first(samples)?, first(real)?],
+        };
+        let hash = modes.features()?.map(|features| features.hash());
+        let few = 20 * modes.count() <= MOST_IN_PART;
+        Ok(Self { compared: modes.compared(), hash, samples, real, noise: first(noise)?, few })
+    }
+
+    /// Real examples are the floor themselves: what they are compared with is the distribution.
+    fn rows(&self, metric: &Metric) -> Result<Vec<Row>> {
+        let sets = Sets { samples: &self.samples, real: &self.real, train: None };
+        let prepared = (metric.prepare)(sets)?;
+        let values = prepared(Choice::default())?;
+        let (n, m) = (self.samples.rows(), self.real.rows());
+        let errors = if self.few { standard_errors(&prepared, n, m, metric.needs.least)? } else { None };
+        let [floor, ceiling] = [&self.real, &self.noise].map(|set| measure(metric, set, &self.real, None));
+        let context = Values { values, errors, floor: Some(floor?), ceiling: Some(ceiling?) };
+        let mut rows = context.rows(metric, (n, m), self.compared, self.hash.as_ref());
+        // A number that has no meaning for such data.
+        rows.retain(|row| !row.value.is_nan());
+        Ok(rows)
+    }
+}
+
+/// The numbers of a metric, in its order.
+struct Values {
+    values: Vec<f64>,
+    errors: Option<Vec<f64>>,
+    floor: Option<Vec<f64>>,
+    ceiling: Option<Vec<f64>>,
+}
+
+impl Values {
+    fn rows(&self, metric: &Metric, (n, m): (usize, usize), compared: &str, hash: Option<&String>) -> Vec<Row> {
+        let row = |(at, number): (usize, &crate::metric::Number)| {
+            let (value, error) =
+                (self.values[at], self.errors.as_ref().map(|errors| errors[at]).filter(|e| e.is_finite()));
+            Row {
+                metric: format!("{}-{n}-{compared}", number.name),
+                number: number.name,
+                value,
+                standard_error: error,
+                interval: error.map(|error| [value - QUANTILE * error, value + QUANTILE * error]),
+                floor: self.floor.as_ref().map(|floor| floor[at]),
+                ceiling: self.ceiling.as_ref().map(|ceiling| ceiling[at]),
+                better: number.better,
+                samples: n,
+                real: m,
+                compared: compared.to_owned(),
+                features_hash: hash.cloned(),
+            }
+        };
+        metric.numbers.iter().enumerate().map(row).collect()
+    }
 }
 
 impl Trial {
@@ -230,6 +320,10 @@ impl Trial {
         };
         for metric in METRICS {
             let needs = metric.needs;
+            if let (Space::Modes, Some(modes)) = (needs.space, &self.modes) {
+                report.take(modes.rows(metric)?);
+                continue;
+            }
             let (Some(samples), Some(real)) = (self.samples.as_points(needs.space), self.real.as_points(needs.space))
             else {
                 continue;
@@ -246,11 +340,7 @@ impl Trial {
                 ));
                 continue;
             }
-            let rows = self.rows(metric, samples, real)?;
-            if rows.iter().any(|row| row.standard_error.is_some()) {
-                report.halves = HALVES;
-            }
-            report.rows.extend(rows);
+            report.take(self.rows(metric, samples, real)?);
         }
         Ok(report)
     }
@@ -275,24 +365,8 @@ impl Trial {
         let ceiling = of(&self.noise, &self.real)?;
         let features = self.features.as_ref().filter(|_| needs.space != Space::Values || self.values == "arrays");
         let compared = features.map_or(self.values, |features| &features.name);
-        let row = |(at, number): (usize, &crate::metric::Number)| {
-            let (value, error) = (values[at], errors.as_ref().map(|errors| errors[at]).filter(|e| e.is_finite()));
-            Row {
-                metric: format!("{}-{}-{compared}", number.name, samples.rows()),
-                number: number.name,
-                value,
-                standard_error: error,
-                interval: error.map(|error| [value - QUANTILE * error, value + QUANTILE * error]),
-                floor: floor.as_ref().map(|floor| floor[at]),
-                ceiling: ceiling.as_ref().map(|ceiling| ceiling[at]),
-                better: number.better,
-                samples: samples.rows(),
-                real: real.rows(),
-                compared: compared.to_owned(),
-                features_hash: features.map(|features| features.hash.clone()),
-            }
-        };
-        Ok(metric.numbers.iter().enumerate().map(row).collect())
+        let context = Values { values, errors, floor, ceiling };
+        Ok(context.rows(metric, (samples.rows(), real.rows()), compared, features.map(|features| &features.hash)))
     }
 }
 
@@ -324,6 +398,20 @@ fn uniform(shape: &[usize]) -> HostTensor {
     random::fill_uniform(SEED, 0, &mut values);
     values.iter_mut().for_each(|value| *value = 2.0 * *value - 1.0);
     HostTensor::new(shape, values)
+}
+
+/// As many points, each number uniform over the range that it has among `real`.
+fn uniform_within(real: &HostTensor, rows: usize) -> HostTensor {
+    let d = real.row_len();
+    let column = |at: usize| real.values.iter().skip(at).step_by(d).copied();
+    let low: Vec<f32> = (0..d).map(|at| column(at).fold(f32::INFINITY, f32::min)).collect();
+    let high: Vec<f32> = (0..d).map(|at| column(at).fold(f32::NEG_INFINITY, f32::max)).collect();
+    let mut noise = vec![0.0; rows * d];
+    random::fill_uniform(SEED, 0, &mut noise);
+    for row in noise.chunks_exact_mut(d) {
+        row.iter_mut().enumerate().for_each(|(at, value)| *value = low[at] + *value * (high[at] - low[at]));
+    }
+    HostTensor::new([rows, d], noise)
 }
 
 /// As many points, each number uniform over the range that it has among `real`; made to sum to 1 where they are

@@ -45,7 +45,7 @@ pub struct Reading {
 }
 
 /// Every kind of features; the first that suits is taken.
-pub static FEATURES: &[&dyn Features] = &[&DigitsLenet, &Pixels];
+pub static FEATURES: &[&dyn Features] = &[&DigitsLenet, &Numbers, &Pixels];
 
 /// The features for data like these, if there are any.
 pub fn suiting(spec: &DataSpec) -> Option<&'static dyn Features> {
@@ -70,6 +70,36 @@ pub fn named(name: &str, shape: &[usize]) -> Result<&'static dyn Features> {
             format!("the features `{name}` read {}, not examples of shape {shape:?}", features.readable()),
             "bring the data to that shape with `--set data.size=.. data.channels=..`, or name other features",
         )),
+    }
+}
+
+/// The numbers of points, which have features enough in them.
+#[derive(Debug)]
+struct Numbers;
+
+impl Features for Numbers {
+    fn name(&self) -> &'static str {
+        "points"
+    }
+
+    fn read_shape(&self, shape: &[usize]) -> bool {
+        shape.len() == 1
+    }
+
+    fn readable(&self) -> &'static str {
+        "points"
+    }
+
+    fn suit(&self, spec: &DataSpec) -> bool {
+        matches!(spec, DataSpec::Points(_))
+    }
+
+    fn hash(&self) -> String {
+        Pixels.hash()
+    }
+
+    fn read(&self, examples: &HostTensor) -> Result<Reading> {
+        Pixels.read(examples)
     }
 }
 

@@ -118,19 +118,23 @@ const CLIP: Change = switch_on!("clip_gradient", 1.0);
 const NOISE: Change = switch_on!("instance_noise", 0.1);
 const SMOOTHING: Change = switch_on!("label_smoothing", 0.1);
 const AVERAGE: Change = switch_on!("ema", 0.99);
+const SEEKING: Change = switch_on!("mode_seeking", 1.0);
+const AUGMENT: Change = switch_on!("augment", "translation,cutout");
+/// The discriminator sees several examples at once, which changes its shape.
+const PACK: Change = Change { key: "pack", to: |now, _| (now.as_integer()? == 1).then_some(Value::Integer(2)) };
 
 /// What helps, in order. Each line is one intervention: the changes of it that apply are made together.
 fn remedies(kind: Kind) -> &'static [&'static [Change]] {
     match kind {
         Kind::DroppedModes | Kind::NearDuplicates => {
-            &[&[LOSS, ONE_STEP, EVEN_D, R1, MOMENTUM], &[SLOWER_G, SLOWER_D], &[NOISE, SMOOTHING], &[AVERAGE]]
+            &[&[LOSS, ONE_STEP, EVEN_D, R1, MOMENTUM], &[SLOWER_G, SLOWER_D], &[SEEKING, NOISE], &[PACK], &[AVERAGE]]
         }
         Kind::Overpowering => {
             &[&[LOSS, ONE_STEP, EVEN_D, R1, MOMENTUM], &[SLOWER_D], &[NOISE, SMOOTHING], &[SLOWER_G, SLOWER_D]]
         }
         Kind::Divergence => &[&[SLOWER_G, SLOWER_D, MOMENTUM], &[CLIP, R1], &[SLOWER_G, SLOWER_D]],
         Kind::Oscillation => &[&[MOMENTUM, R1], &[SLOWER_G, SLOWER_D], &[AVERAGE]],
-        Kind::Overfitting => &[&[R1, NOISE], &[SMOOTHING, SLOWER_D]],
+        Kind::Overfitting => &[&[AUGMENT], &[R1, NOISE], &[SMOOTHING, SLOWER_D]],
     }
 }
 

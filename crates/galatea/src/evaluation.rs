@@ -1,11 +1,13 @@
 //! Judging: samples against real data that the model has not seen, or any set against any other.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use galatea_data::formats::{Rows, read_rows};
 use galatea_data::{DataSpec, Dataset, HostTensor, Split, settings, split};
 use galatea_metrics::features::{self, Features};
+use galatea_metrics::mode_coverage::Modes;
 use galatea_metrics::{Arrays, Points, Reference, Report};
 use galatea_models::{SampleRequest, Session};
 use galatea_train::Run;
@@ -124,7 +126,8 @@ pub fn compare(comparison: &Comparison) -> Result<(Report, Vec<String>)> {
         None => None,
     };
     let features = eval.named_features(data.spec())?;
-    let reference = Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features };
+    let reference =
+        Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features, modes: None };
     Ok((galatea_metrics::evaluate(&samples, reference)?, notes))
 }
 
@@ -238,8 +241,39 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
     };
     let features = eval.named_features(data.spec())?;
     let samples = session.sample(&SampleRequest::new(eval.seed, count.max(2) as u64))?.values;
-    let reference = Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features };
+    let modes = modes_of(session, data, split, eval.seed)?;
+    let modes = modes.as_ref().map(|[drawn, real]| [drawn, real]);
+    let reference = Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features, modes };
     Ok(galatea_metrics::evaluate(&samples, reference)?)
+}
+
+/// Modes of as many samples, and of as many real examples, as the protocol for such data takes; read a few at a time, as
+/// tens of thousands of pictures take much memory. Real examples are of the training set where too few are held back.
+fn modes_of(session: &dyn Session, data: &dyn Dataset, split: &Split, seed: u64) -> Result<Option<[Points; 2]>> {
+    const AT_ONCE: usize = 1_000;
+    let Some(modes) = Modes::of(data.spec()) else { return Ok(None) };
+    let of = |count: usize, get: &dyn Fn(Range<usize>) -> Result<HostTensor>| -> Result<Points> {
+        let mut rows = Vec::new();
+        let mut width = 1;
+        for start in (0..count).step_by(AT_ONCE) {
+            let read = modes.read(&get(start..(start + AT_ONCE).min(count))?)?;
+            width = read.width();
+            rows.extend((0..read.rows()).flat_map(|i| read.row(i)));
+        }
+        Ok(Points::double(width, rows)?)
+    };
+    let samples = of(modes.samples(), &|range| {
+        let range = range.start as u64..range.end as u64;
+        Ok(session.sample(&SampleRequest { range, ..SampleRequest::new(seed, 0) })?.values)
+    })?;
+    let known = if split.held_back.len() < modes.samples() { &split.train } else { &split.held_back };
+    let known = if known.len() < split.held_back.len() { &split.held_back } else { known };
+    let count = modes.samples().min(known.len());
+    let real = of(count, &|range| {
+        let some: Vec<usize> = range.map(|i| known[i * known.len() / count]).collect();
+        Ok(data.batch(&some)?.values)
+    })?;
+    Ok(Some([samples, real]))
 }
 
 /// At most `count` of the examples, evenly over all, so that every class is there.

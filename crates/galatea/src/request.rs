@@ -154,16 +154,13 @@ impl Request {
         for setting in &self.settings {
             layers.set(setting, family, &mut preset)?;
         }
+        let is_named = preset.is_some();
         if let Some(preset) = preset {
             layers.put_under(family, &preset)?;
         }
 
         // What is quick to check comes before the data, which may take minutes to read.
-        let mut plan: Plan = overlay("train", &layers.train)?;
-        plan.validate()?;
-        if plan.steps == 0 && plan.minutes.is_none() {
-            plan.steps = family.steps();
-        }
+        let mut plan = layers.plan(family)?;
         let monitor: MonitorOptions = overlay("monitor", &layers.monitor)?;
         let heal: HealOptions = overlay("heal", &layers.heal)?;
         check_heal(&heal, &monitor)?;
@@ -172,6 +169,11 @@ impl Request {
             return Err(Error::usage(format!("the seed {seed} is too large"), "seeds are below 2^63"));
         }
         let (data, data_settings, eval) = layers.open(self.data.clone())?;
+        data_settings.augment.check_for(data.spec())?;
+        if let (false, Some(usual)) = (is_named, family.usual_preset(data.spec().kind())) {
+            layers.put_under(family, usual)?;
+            plan = layers.plan(family)?;
+        }
         let source = self.data.clone().or(layers.source).unwrap_or_else(|| DEFAULT_DATA.to_owned());
         let model = family.resolve(&layers.model, data.spec())?;
         eval.named_features(data.spec())?;
@@ -277,6 +279,16 @@ impl Layers {
             }
         }
         Ok(layers)
+    }
+
+    /// How long to train, and what to write.
+    fn plan(&self, family: &dyn Family) -> Result<Plan> {
+        let mut plan: Plan = overlay("train", &self.train)?;
+        plan.validate()?;
+        if plan.steps == 0 && plan.minutes.is_none() {
+            plan.steps = family.steps();
+        }
+        Ok(plan)
     }
 
     /// Opens `source`, or else what the layers name, or the default.
