@@ -8,7 +8,8 @@
 //! - [`RunConfig`] and [`Plan`]: what a run is started with.
 //! - [`Feed`]: the examples of each step, a pure function of seed and step.
 //! - [`train`]: the loop, which resumes by itself.
-//! - [`monitor`]: sees collapse and other failures while they happen, and what is done about them.
+//! - [`monitor`]: sees collapse and other failures while they happen.
+//! - [`HealOptions`] and [`Intervention`]: what is done then.
 //! - [`checkpoint`]: complete or absent, checked when read.
 //! - [`Saved`]: a trained model, from a run or a file of its own, back as a session.
 

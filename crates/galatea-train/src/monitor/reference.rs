@@ -169,7 +169,7 @@ impl Reference {
         let mut shares = vec![0.0; self.centres.len()];
         samples.rows().for_each(|sample| shares[nearest_to(&self.centres, sample)] += 1.0 / n as f64);
         let entropy: f64 = shares.iter().filter(|share| **share > 0.0).map(|share| -share * share.ln()).sum();
-        let moved: f64 = shares.iter().zip(before).map(|(now, before)| (now - before).abs()).sum();
+        let moved = shares.iter().zip(before).fold(0.0, |sum, (now, before)| sum + (now - before).abs());
         let share = |count: usize| count as f64 / n as f64;
         let scores = SampleScores {
             diversity: sum / (n * (n - 1) / 2).max(1) as f64 / self.typical.diversity,

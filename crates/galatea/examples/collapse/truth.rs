@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use galatea::{
-    Action, Context, DataSpec, Dataset, Event, Finding, HostTensor, Intervention, Observer, SampleRequest, TrainResult,
+    Action, Context, DataSpec, Dataset, Event, Finding, HostTensor, Intervention, Observer, PointSpec, SampleRequest,
+    TrainResult,
 };
 use galatea_metrics::{Points, features, prdc};
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,9 @@ use serde::{Deserialize, Serialize};
 const COUNT: usize = 500;
 /// Their seed, which the monitor does not use.
 const SEED: u64 = 99;
+
+/// A point within so many deviations of a mode belongs to it.
+const GOOD: f64 = 3.0;
 
 /// What is true after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,22 +59,34 @@ impl Witness {
     }
 
     fn truth(&self, samples: &HostTensor, step: u64, attempt: usize) -> Truth {
+        if let DataSpec::Points(PointSpec { mixture: Some(mixture), .. }) = &self.spec {
+            let modes = mixture.centres.len();
+            let good = (0..samples.rows()).map(|i| mixture.nearest(samples.row(i)));
+            let found = covered(good.filter(|(_, distance)| *distance < GOOD).map(|(mode, _)| mode), modes);
+            return Truth { step, attempt, coverage: found as f64 / modes as f64, modes: found };
+        }
         let features = features::suiting(&self.spec).expect("there are features for these data");
         let read = |examples: &HostTensor| features.read(examples).expect("they are of the shape of the data");
         let (drawn, real) = (read(samples), read(&self.real));
         let modes = drawn.probabilities.map_or(0, |probabilities| {
             let classes = probabilities.row_len();
-            let mut counts = vec![0usize; classes];
-            for i in 0..probabilities.rows() {
+            let class = |i: usize| {
                 let row = probabilities.row(i).iter().enumerate();
-                counts[row.max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(class, _)| class)] += 1;
-            }
-            counts.iter().filter(|count| 5 * **count * classes >= samples.rows()).count()
+                row.max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(class, _)| class)
+            };
+            covered((0..probabilities.rows()).map(class), classes)
         });
         let points = |features: HostTensor| Points::single(features).expect("samples are finite");
         let scores = prdc::prdc(&points(real.features), &points(drawn.features), prdc::NEIGHBOURS);
         Truth { step, attempt, coverage: scores.map_or(0.0, |scores| scores.coverage), modes }
     }
+}
+
+/// How many of `count` modes have at least a fifth of their share of [`COUNT`] samples.
+fn covered(modes: impl Iterator<Item = usize>, count: usize) -> usize {
+    let mut counts = vec![0usize; count];
+    modes.for_each(|mode| counts[mode] += 1);
+    counts.iter().filter(|samples| 5 * **samples * count >= COUNT).count()
 }
 
 impl Observer for Witness {
