@@ -453,6 +453,24 @@ impl Game {
         Some(sum.mul_scalar(penalty_every as f64 * penalty_end.powf(turn.progress())))
     }
 
+    /// The logits of `critic`, which learns nothing, on real examples; `None` if it judges several examples together.
+    ///
+    /// # Errors
+    /// As [`real`](Self::real).
+    pub fn judge_alone<const D: usize>(
+        &self,
+        critic: &impl Critic<D>,
+        examples: &HostBatch,
+        shape: &[usize],
+    ) -> Result<Option<Vec<f32>>> {
+        let Remedies { pack, minibatch_std, minibatch_discrimination, .. } = self.settings.remedies;
+        if pack > 1 || minibatch_std + minibatch_discrimination > 0 {
+            return Ok(None);
+        }
+        let (x, labels) = self.real::<D>(examples, shape)?;
+        Ok(Some(to_vec(critic.judge(x, labels).inner())))
+    }
+
     fn check_latents(&self, latents: &HostTensor) -> Result<()> {
         if latents.shape.len() == 2 && latents.shape[1] == self.settings.latent {
             return Ok(());
