@@ -86,6 +86,7 @@ Examples:
   galatea train --data faces --set data.size=64 --minutes 10
   galatea train --data train-images-idx3-ubyte.gz --seed 7
   galatea train --set loss=hinge spectral_norm=true r1=0
+  galatea train --set eval.every=500                     judge on the way, keep the best checkpoint
   galatea train --config runs/0001-dcgan-digits/config.toml
   galatea train --resume last                            go on after Ctrl-C or a crash, bit for bit
 
@@ -134,6 +135,13 @@ pub(crate) struct TrainArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Checkpoint {
+    /// Which checkpoint of the run: `newest`, `best` by `eval.metric`, or that of a step
+    #[arg(long, value_name = "WHICH", default_value = "newest")]
+    pub(crate) checkpoint: galatea::Which,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Drawing {
     /// A run, or a `model.safetensors`
     #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
@@ -155,6 +163,9 @@ pub(crate) struct Drawing {
     #[arg(long, short, value_name = "PATH", default_value = "samples.png", value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
 
+    #[command(flatten)]
+    pub(crate) checkpoint: Checkpoint,
+
     /// Pictures in a row of a grid [default: as near to a square as may be]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), allow_negative_numbers = true)]
     pub(crate) columns: Option<u32>,
@@ -167,6 +178,7 @@ Examples:
   galatea sample last -n 1000 -o samples/            a folder of PNG files
   galatea sample last -n 10000 -o samples.npy        bytes, [n, channels, height, width]
   galatea sample last -n 10 --class 7 -o sevens.png
+  galatea sample last --checkpoint best -o grid.png  of a run that was trained with `eval.every`
   galatea sample model.safetensors -n 100 -o grid.png
 
 Sample number i is the same for any -n.")]
@@ -213,6 +225,9 @@ pub(crate) struct EvalArgs {
         conflicts_with_all = ["samples", "feature_arrays"]
     )]
     pub(crate) model: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) checkpoint: Checkpoint,
 
     /// Real data to judge against [default for a run: what it held back]
     #[arg(long = "against", short = 'd', visible_alias = "data", value_name = "SRC", value_hint = ValueHint::AnyPath)]
@@ -286,6 +301,9 @@ pub(crate) struct ExportArgs {
     /// A run
     #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
     pub(crate) model: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) checkpoint: Checkpoint,
 
     /// File format
     #[arg(long, default_value = "safetensors", value_parser = ["safetensors"])]

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use galatea::{Action, Context, Event, Observer};
+use galatea::{Action, Context, Event, Observer, Reading, VALIDATION};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
@@ -59,6 +59,9 @@ pub(crate) struct Training {
     quiet: bool,
     json: bool,
     last_line: Option<Instant>,
+    /// The last judgement, and the best.
+    judged: String,
+    best: Option<f64>,
     began: Instant,
     first_step: Arc<OnceLock<Duration>>,
 }
@@ -68,7 +71,17 @@ impl Training {
     pub(crate) fn new(common: &Common, began: Instant, first_step: Arc<OnceLock<Duration>>) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         let (quiet, json) = (common.quiet, common.json);
-        Self { bar: None, is_terminal, quiet, json, last_line: None, began, first_step }
+        Self {
+            bar: None,
+            is_terminal,
+            quiet,
+            json,
+            last_line: None,
+            judged: String::new(),
+            best: None,
+            began,
+            first_step,
+        }
     }
 
     fn start(&mut self, done: u64, steps: u64) {
@@ -85,6 +98,31 @@ impl Training {
             Some(bar) => bar.suspend(|| say(text)),
             None if !self.quiet => say(text),
             None => {}
+        }
+    }
+
+    /// Judgements on the way; the final one is told when all is over.
+    fn judge(&mut self, reading: &Reading, step: u64) {
+        if !reading.metric.starts_with(VALIDATION) {
+            return;
+        }
+        if reading.best {
+            self.best = Some(reading.value);
+        }
+        let best = match self.best {
+            Some(_) if reading.best => " (best)".to_owned(),
+            Some(best) => format!(" (best {best:.3})"),
+            // Of a run that goes on, it is not known here.
+            None => String::new(),
+        };
+        self.judged = format!("  {} {:.3}{best}", number_of(&reading.metric), reading.value);
+        if self.json {
+            let mut line = Map::from_iter([("event".to_owned(), json!("evaluated")), ("step".to_owned(), json!(step))]);
+            if let Ok(Value::Object(values)) = serde_json::to_value(reading) {
+                line.extend(values);
+            }
+            // As in `step`.
+            let _ = print_line(&Value::Object(line).to_string());
         }
     }
 
@@ -110,7 +148,7 @@ impl Training {
             let scalars: Vec<String> =
                 report.scalars.iter().map(|(name, value)| format!("{} {value:.3}", label(name))).collect();
             let left = HumanDuration(Duration::from_secs_f64(seconds_left.clamp(0.0, 1e9)));
-            format!("{}  {images_per_second:.0} images/s, {left} left", scalars.join("  "))
+            format!("{}{}  {images_per_second:.0} images/s, {left} left", scalars.join("  "), self.judged)
         };
         if let Some(bar) = &self.bar {
             bar.set_position(step);
@@ -122,6 +160,12 @@ impl Training {
             say(&format!("step {step}/{}  {}", context.plan.steps, text()));
         }
     }
+}
+
+/// `validation-frechet-900-digits-lenet` as `frechet`: the name up to the number of samples.
+fn number_of(metric: &str) -> String {
+    let is_count = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
+    metric.trim_start_matches(VALIDATION).split('-').take_while(|part| !is_count(part)).collect::<Vec<_>>().join("-")
 }
 
 /// Names as papers write them.
@@ -165,7 +209,8 @@ impl Observer for Training {
                     bar.finish_and_clear();
                 }
             }
-            Event::Sampled { .. } | Event::Checkpointed { .. } | Event::Evaluated { .. } => {}
+            Event::Evaluated { reading } => self.judge(reading, context.step),
+            Event::Sampled { .. } | Event::Checkpointed { .. } => {}
         }
         Ok(Action::Continue)
     }
@@ -207,7 +252,12 @@ impl Download {
 
 #[cfg(test)]
 mod tests {
-    use super::thousands;
+    use super::{number_of, thousands};
+
+    #[test]
+    fn numbers_are_named_shortly() {
+        assert_eq!(number_of("validation-recall-k5-900-digits-lenet"), "recall-k5");
+    }
 
     #[test]
     fn numbers_are_grouped() {

@@ -59,37 +59,15 @@ pub struct Arrays {
 /// # Errors
 /// If samples are too few, of another shape, or not finite, or the features cannot read such data.
 pub fn evaluate(samples: &HostTensor, reference: Reference<'_>) -> Result<Report> {
-    let Reference { spec, held_back, train, features } = reference;
-    let features = features.or_else(|| suiting(spec));
-    let read = |set: &HostTensor| Examples::read(set, features);
+    let Reference { spec, held_back, .. } = reference;
     let (n, m) = (samples.rows(), held_back.rows());
-    let real = read(held_back)?;
-    let halves = halves(&real);
-    let (floor, floor_is) = match train {
-        Some(train) => {
-            let seen = read(&train.slice_rows(0..n.min(train.rows())))?;
-            let what = "examples that were learnt against those that were held back";
-            (Some([seen, real.clone()]), what)
-        }
-        None => (halves.clone(), BY_HALVES),
-    };
-    let mut shape = samples.shape.clone();
-    shape[0] = n.min(MOST_NOISE);
-    let trial = Trial {
-        samples: read(samples)?,
-        real,
-        train: train.cloned().map(Points::single).transpose()?,
-        noise: read(&uniform(&shape))?,
-        floor,
-        halves,
-        values: "pixels",
-        features: features.map(|features| FeaturesId { name: features.name().to_owned(), hash: features.hash() }),
-    };
-    let mut report = trial.judge(floor_is, "uniform noise")?;
-    if let (Some(drawn), Some(real)) = (&trial.samples.probabilities, &trial.real.probabilities) {
+    let (trial, floor_is) = Trial::of(samples.shape.clone(), reference)?;
+    let samples = trial.read(samples)?;
+    let mut report = trial.judge(&samples, floor_is, "uniform noise")?;
+    if let (Some(drawn), Some(real)) = (&samples.probabilities, &trial.real.probabilities) {
         report.classes = Some(histogram(real, drawn)?);
     }
-    if features.is_none() {
+    if trial.features.is_none() {
         report.notes.push(format!("no features are known for {spec}: only pixels were compared"));
     }
     report.class_names = spec.classes().to_vec();
@@ -123,7 +101,7 @@ pub fn evaluate_arrays(arrays: Arrays) -> Result<Report> {
     let real = examples(real);
     let halves = halves(&real);
     let trial = Trial {
-        samples: examples(samples),
+        read_by: None,
         real,
         train,
         noise,
@@ -136,12 +114,12 @@ pub fn evaluate_arrays(arrays: Arrays) -> Result<Report> {
         true => "random probabilities",
         false => "each feature uniform between its least and greatest real value",
     };
-    trial.judge(BY_HALVES, ceiling)
+    trial.judge(&examples(samples), BY_HALVES, ceiling)
 }
 
 /// Examples as all that they can be compared as.
 #[derive(Clone)]
-struct Examples {
+pub(crate) struct Examples {
     values: Arc<Points>,
     features: Option<Arc<Points>>,
     probabilities: Option<Arc<Points>>,
@@ -163,7 +141,7 @@ impl Examples {
         self.values.rows()
     }
 
-    fn as_points(&self, space: Space) -> Option<&Points> {
+    pub(crate) fn as_points(&self, space: Space) -> Option<&Points> {
         match space {
             Space::Values => Some(&self.values),
             Space::Features => self.features.as_deref(),
@@ -188,10 +166,11 @@ fn halves(examples: &Examples) -> Option<[Examples; 2]> {
     (n >= 2).then(|| [&order[..n / 2], &order[n / 2..]].map(|rows| examples.select(rows)))
 }
 
-/// All that a report is made from.
-struct Trial {
-    samples: Examples,
-    real: Examples,
+/// All that a report is made from, but the samples.
+pub(crate) struct Trial {
+    /// What examples are read by, where they are not arrays.
+    read_by: Option<&'static dyn Features>,
+    pub(crate) real: Examples,
     train: Option<Points>,
     noise: Examples,
     /// Real data in place of samples, and what to judge them by.
@@ -204,8 +183,43 @@ struct Trial {
 }
 
 impl Trial {
-    fn judge(&self, floor: &str, ceiling: &str) -> Result<Report> {
-        let (n, m) = (self.samples.rows(), self.real.rows());
+    /// What samples of this shape, `[n, ..]`, are judged by, and what the floor is.
+    pub(crate) fn of(mut shape: Vec<usize>, reference: Reference<'_>) -> Result<(Self, &'static str)> {
+        let Reference { spec, held_back, train, features } = reference;
+        let read_by = features.or_else(|| suiting(spec));
+        let read = |set: &HostTensor| Examples::read(set, read_by);
+        let n = shape[0];
+        let real = read(held_back)?;
+        let halves = halves(&real);
+        let (floor, floor_is) = match train {
+            Some(train) => {
+                let seen = read(&train.slice_rows(0..n.min(train.rows())))?;
+                let what = "examples that were learnt against those that were held back";
+                (Some([seen, real.clone()]), what)
+            }
+            None => (halves.clone(), BY_HALVES),
+        };
+        shape[0] = n.min(MOST_NOISE);
+        let trial = Self {
+            read_by,
+            real,
+            train: train.cloned().map(Points::single).transpose()?,
+            noise: read(&uniform(&shape))?,
+            floor,
+            halves,
+            values: "pixels",
+            features: read_by.map(|features| FeaturesId { name: features.name().to_owned(), hash: features.hash() }),
+        };
+        Ok((trial, floor_is))
+    }
+
+    /// Samples as all that they can be compared as.
+    pub(crate) fn read(&self, samples: &HostTensor) -> Result<Examples> {
+        Examples::read(samples, self.read_by)
+    }
+
+    fn judge(&self, samples: &Examples, floor: &str, ceiling: &str) -> Result<Report> {
+        let (n, m) = (samples.rows(), self.real.rows());
         if n.min(m) < 2 {
             return Err(Error::samples(
                 format!("{n} samples and {m} real examples are too few to judge"),
@@ -230,8 +244,7 @@ impl Trial {
         };
         for metric in METRICS {
             let needs = metric.needs;
-            let (Some(samples), Some(real)) = (self.samples.as_points(needs.space), self.real.as_points(needs.space))
-            else {
+            let (Some(samples), Some(real)) = (samples.as_points(needs.space), self.real.as_points(needs.space)) else {
                 continue;
             };
             if needs.train && self.train.is_none() {
@@ -256,7 +269,7 @@ impl Trial {
     }
 
     /// The numbers of a metric.
-    fn rows(&self, metric: &Metric, samples: &Points, real: &Points) -> Result<Vec<Row>> {
+    pub(crate) fn rows(&self, metric: &Metric, samples: &Points, real: &Points) -> Result<Vec<Row>> {
         let needs = metric.needs;
         let train = self.train.as_ref().filter(|_| needs.train);
         let prepared = (metric.prepare)(Sets { samples, real, train })?;

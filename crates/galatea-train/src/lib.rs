@@ -31,5 +31,5 @@ pub use events::{Action, Context, Event, Observer, Reading, announce};
 pub use feed::{Feed, Transform};
 pub use plan::Plan;
 pub use run::{Run, Writer};
-pub use saved::{Saved, export};
+pub use saved::{Saved, Which, export};
 pub use train::{End, PREVIEW_SEED, Summary, train};

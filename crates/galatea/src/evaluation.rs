@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use galatea_data::formats::{Rows, read_rows};
-use galatea_data::{DataSpec, Dataset, HostTensor, Split, settings, split};
+use galatea_data::{DataOptions, DataSpec, Dataset, HostTensor, Split, settings, split};
 use galatea_metrics::features::{self, Features};
-use galatea_metrics::{Arrays, Points, Reference, Report};
+use galatea_metrics::{Arrays, Points, Reference, Report, Row};
 use galatea_models::{SampleRequest, Session};
-use galatea_train::Run;
+use galatea_train::{Reading, Run};
 
 use crate::request::Request;
 use crate::{Error, Generator, Result};
@@ -22,6 +22,10 @@ settings! {
         seed: u64 = 1;
         /// What samples are compared by: the name of features, or `auto` for those that suit the data, if any do.
         features: String = "auto".into();
+        /// Training steps between two judgements by examples held back for them (`data.validation`); 0 for none.
+        every: u64 = 0, in 0..=1_000_000_000;
+        /// Number that chooses `checkpoints/best` then: `frechet`, `recall-k5`, ..; `auto`: one that suits the data.
+        metric: String = "auto".into();
     }
 }
 
@@ -69,7 +73,7 @@ pub fn evaluate(generator: &Generator, model: &Path, root: &Path, request: &Requ
     // Data that the model was not trained on are unseen as a whole.
     let split = match foreign {
         true => Split { train: Vec::new(), held_back: (0..data.len()).collect() },
-        false => split(&*data, options.read.holdout),
+        false => Parts::of(&*data, &options.read).judged,
     };
     judge(generator.session(), &*data, &split, &eval)
 }
@@ -214,6 +218,36 @@ fn same_shape(data: &DataSpec, what: &str, other: &DataSpec) -> Result<()> {
     ))
 }
 
+/// What the examples of a run are for.
+pub(crate) struct Parts {
+    /// Those that are trained on, and those that the result is judged by.
+    pub(crate) judged: Split,
+    /// Those that are trained on, and those that checkpoints are chosen by.
+    pub(crate) watched: Split,
+}
+
+impl Parts {
+    pub(crate) fn of(data: &dyn Dataset, options: &DataOptions) -> Self {
+        let split = split(data, options.holdout);
+        let watched = split.again(data, options.validation);
+        Self { judged: Split { train: watched.train.clone(), ..split }, watched }
+    }
+}
+
+/// A value of a report as the logs of a run have it.
+pub(crate) fn reading(row: &Row) -> Reading {
+    Reading {
+        metric: row.metric.clone(),
+        value: row.value,
+        interval: row.interval,
+        floor: row.floor,
+        ceiling: row.ceiling,
+        better: Some(row.better.name().to_owned()),
+        features_hash: row.features_hash.clone(),
+        best: false,
+    }
+}
+
 /// Whether `split` holds back enough to judge by.
 pub(crate) fn can_judge(split: &Split) -> bool {
     split.held_back.len() >= 2
@@ -243,14 +277,14 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
 }
 
 /// At most `count` of the examples, evenly over all, so that every class is there.
-fn evenly(data: &dyn Dataset, indices: &[usize], count: usize) -> Result<HostTensor> {
+pub(crate) fn evenly(data: &dyn Dataset, indices: &[usize], count: usize) -> Result<HostTensor> {
     let count = count.min(indices.len());
     let chosen: Vec<usize> = (0..count).map(|i| indices[i * indices.len() / count]).collect();
     Ok(data.batch(&chosen)?.values)
 }
 
 /// The same examples in an order that has nothing to do with classes, so that the first of them are a fair selection.
-fn shuffled(examples: &HostTensor) -> HostTensor {
+pub(crate) fn shuffled(examples: &HostTensor) -> HostTensor {
     let mut order: Vec<usize> = (0..examples.rows()).collect();
     galatea_kernels::random::Stream::new(0, 0).shuffle(&mut order);
     let values = order.iter().flat_map(|&i| examples.row(i)).copied().collect();

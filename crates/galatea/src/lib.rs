@@ -26,6 +26,7 @@ mod evaluation;
 mod generator;
 mod request;
 mod training;
+mod watch;
 
 pub use device::{DEVICES, device};
 pub use error::{Error, Result};
@@ -37,9 +38,12 @@ pub use galatea_data::{
 pub use galatea_kernels::set_threads;
 pub use galatea_metrics::{METRICS, Report};
 pub use galatea_models::{Family, Info, Latent, SampleRequest, Session, StepReport, registry};
+pub use galatea_train::observers::{Logged, readings};
 pub use galatea_train::{
-    Action, Context, End, Event, Observer, Plan, Reading, Result as TrainResult, Run, RunConfig, Summary, checkpoint,
+    Action, Context, End, Event, Observer, Plan, Reading, Result as TrainResult, Run, RunConfig, Summary, Which,
+    checkpoint,
 };
 pub use generator::Generator;
 pub use request::{DataSettings, Request, Resolved};
 pub use training::{Surroundings, Trained, resume, train, train_in};
+pub use watch::{VALIDATION, best};

@@ -10,13 +10,15 @@ use galatea_models::{Family, registry};
 use galatea_train::{DataConfig, Plan, RunConfig};
 use toml::{Table, Value};
 
-use crate::evaluation::{EvalOptions, can_judge};
-use crate::{Error, Result};
+use crate::evaluation::{EvalOptions, Parts, can_judge};
+use crate::{Error, Result, watch};
 
 /// The family for pictures when none is named.
 const DEFAULT_FAMILY: &str = "dcgan";
 /// The data when none are named.
 const DEFAULT_DATA: &str = "digits";
+/// What is held back to choose checkpoints by, where they are chosen and nothing is said of it.
+const VALIDATION_SHARE: f64 = 0.1;
 
 settings! {
     /// Everything that is said of the data (`data.KEY`): how they are read, and how they are changed while training.
@@ -63,7 +65,7 @@ impl Resolved {
     /// What is odd and yet can be trained on.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.data.warnings();
-        if self.eval.samples > 0 && !can_judge(&galatea_data::split(&*self.data, self.data_settings.read.holdout)) {
+        if self.eval.samples > 0 && !can_judge(&Parts::of(&*self.data, &self.data_settings.read).judged) {
             warnings.push(
                 "too few examples to hold some back: the model will not be judged; `data.holdout=0.2` holds back more"
                     .to_owned(),
@@ -156,6 +158,10 @@ impl Request {
         if let Some(preset) = preset {
             layers.put_under(family, &preset)?;
         }
+        let is_watched = layers.eval.get("every").and_then(Value::as_integer).is_some_and(|every| every > 0);
+        if is_watched && !layers.data.contains_key("validation") {
+            layers.data.insert("validation".to_owned(), Value::Float(VALIDATION_SHARE));
+        }
 
         // What is quick to check comes before the data, which may take minutes to read.
         let mut plan: Plan = overlay("train", &layers.train)?;
@@ -171,6 +177,9 @@ impl Request {
         let source = self.data.clone().or(layers.source).unwrap_or_else(|| DEFAULT_DATA.to_owned());
         let model = family.resolve(&layers.model, data.spec())?;
         eval.named_features(data.spec())?;
+        if eval.every > 0 {
+            watch::check(&eval, &Parts::of(&*data, &data_settings.read).watched)?;
+        }
         let config = RunConfig {
             galatea: env!("CARGO_PKG_VERSION").to_owned(),
             family: family.info().name.to_owned(),

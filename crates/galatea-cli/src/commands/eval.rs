@@ -16,7 +16,7 @@ pub(crate) fn run(mut args: EvalArgs, common: &Common) -> Result<ExitCode> {
     settings.extend(args.features.take().map(|name| format!("eval.features={name}")));
     let (mut line, report) = match (args.model.take(), args.samples.take()) {
         (Some(model), _) => {
-            let generator = super::sample::open(&model, common)?;
+            let generator = super::sample::open(&model, &args.checkpoint, common)?;
             let request = Request { data: args.data, settings, ..Request::default() };
             let report = evaluate(&generator, &model, &common.runs, &request)?;
             (json!({ "model": model, "step": generator.step() }), report)
