@@ -63,8 +63,10 @@ pub(crate) enum Command {
     Interpolate(InterpolateArgs),
     /// Write a trained model to one file that needs nothing else
     Export(ExportArgs),
-    /// List runs
-    Runs,
+    /// List runs, or compare some
+    Runs(RunsArgs),
+    /// Write a page about a run: curves, pictures, nearest neighbours, score, settings
+    Report(ReportArgs),
     /// List the families of models, or show one with its settings
     Models(ModelsArgs),
     /// List, show or download data
@@ -312,6 +314,65 @@ pub(crate) struct ExportArgs {
     /// Where to write
     #[arg(long, short, value_name = "FILE", default_value = "model.safetensors", value_hint = ValueHint::FilePath)]
     pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  galatea runs                                list the runs in `runs`
+  galatea runs list elsewhere
+  galatea runs compare 1 2 dcgan-digits       settings that differ, and scores
+  galatea runs compare 1 2 --by recall-k5")]
+pub(crate) struct RunsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<RunsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// List runs
+    #[command(after_help = "Example:\n  galatea runs list elsewhere")]
+    List {
+        /// Folder in which runs are looked for [default: that of `--runs`]
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        folder: Option<PathBuf>,
+    },
+    /// Compare runs: settings that differ, and scores with their intervals, the best first
+    #[command(after_help = "\
+Example:
+  galatea runs compare 1 2 dcgan-digits
+
+A value is marked `*` where none is better, `~` where its 95 % interval and that of the best
+overlap, so that chance may have made the difference, `?` where there are no intervals to tell,
+and `!` where it was measured in another way and must not be compared.")]
+    Compare {
+        /// Runs, each by its path, number or name
+        #[arg(value_name = "RUN", num_args = 2.., required = true, value_hint = ValueHint::AnyPath)]
+        names: Vec<PathBuf>,
+        /// Sort by this number [default: the first that there is]
+        #[arg(long, value_name = "NUMBER")]
+        by: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  galatea report last                         writes `report.html` in the run's folder
+  galatea report 3 -o page.html
+
+The page is one file that needs no other, and no script.")]
+pub(crate) struct ReportArgs {
+    /// A run
+    #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
+    pub(crate) run: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) checkpoint: Checkpoint,
+
+    /// Where to write [default: `report.html` in the run's folder]
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use galatea::{Action, Context, Event, Observer, Reading, VALIDATION};
+use galatea::{Action, Context, Event, Observer, Reading, VALIDATION, number_of};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
@@ -162,12 +162,6 @@ impl Training {
     }
 }
 
-/// `validation-frechet-900-digits-lenet` as `frechet`: the name up to the number of samples.
-fn number_of(metric: &str) -> String {
-    let is_count = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
-    metric.trim_start_matches(VALIDATION).split('-').take_while(|part| !is_count(part)).collect::<Vec<_>>().join("-")
-}
-
 /// Names as papers write them.
 fn label(name: &str) -> &str {
     match name {
@@ -252,12 +246,7 @@ impl Download {
 
 #[cfg(test)]
 mod tests {
-    use super::{number_of, thousands};
-
-    #[test]
-    fn numbers_are_named_shortly() {
-        assert_eq!(number_of("validation-recall-k5-900-digits-lenet"), "recall-k5");
-    }
+    use super::thousands;
 
     #[test]
     fn numbers_are_grouped() {

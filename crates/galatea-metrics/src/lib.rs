@@ -30,7 +30,7 @@ pub use evaluate::{Arrays, Reference, evaluate, evaluate_arrays};
 pub use gauge::{Gauge, choosing};
 pub use metric::METRICS;
 pub use points::Points;
-pub use report::{Context, FeaturesId, Report, Row};
+pub use report::{Context, FeaturesId, Report, Row, short};
 
 #[cfg(test)]
 mod tests {

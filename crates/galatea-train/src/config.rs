@@ -109,12 +109,18 @@ impl RunConfig {
         Ok(Self { train, ..config })
     }
 
-    /// What determines the weights, beside the data themselves: dotted keys and their values in TOML.
-    pub fn determining(&self) -> BTreeMap<String, String> {
+    /// Every setting: dotted keys and their values in TOML.
+    pub fn flat(&self) -> BTreeMap<String, String> {
         let mut flat = BTreeMap::new();
         if let Ok(table) = Table::try_from(self) {
             flatten("", &table, &mut flat);
         }
+        flat
+    }
+
+    /// What determines the weights, beside the data themselves: dotted keys and their values in TOML.
+    pub fn determining(&self) -> BTreeMap<String, String> {
+        let mut flat = self.flat();
         flat.retain(|key, _| !FREE.iter().any(|free| key.strip_prefix(free).is_some_and(is_end_of_key)));
         flat
     }

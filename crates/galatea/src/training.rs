@@ -14,7 +14,7 @@ use galatea_train::{Action, Context, End, Event, Feed, Observer, Reading, Run, R
 use crate::evaluation::{self, EvalOptions, Parts};
 use crate::request::{DataSettings, Request, Resolved};
 use crate::watch::{self, Watch};
-use crate::{Generator, Result};
+use crate::{Generator, Result, page};
 
 /// Tells the random streams of transformations from all others; those of models begin with small numbers.
 const AUGMENT: u64 = 0xa6 << 56;
@@ -55,6 +55,8 @@ pub struct Trained {
     pub report: Option<Report>,
     /// What the best checkpoint was chosen by, if there is one.
     pub best: Option<Logged>,
+    /// The page about the run, unless it was interrupted.
+    pub page: Option<Result<PathBuf>>,
     /// The model, ready to be sampled.
     pub generator: Generator,
 }
@@ -132,7 +134,8 @@ fn go(
     run: &Writer,
     surroundings: Surroundings,
 ) -> Result<Trained> {
-    let Parts { judged: split, watched } = Parts::of(&*data, &settings.read);
+    let parts = Parts::of(&*data, &settings.read);
+    let Parts { judged: split, watched } = &parts;
     let mut feed = Feed::new(data.clone(), split.train.clone())?;
     if !settings.augment.is_off() {
         let spec = data.spec().clone();
@@ -145,17 +148,23 @@ fn go(
         vec![Box::new(JsonLines::new()), Box::new(TensorBoard::new()), Box::new(Samples)];
     observers.extend(surroundings.observers);
     if eval.every > 0 {
-        observers.push(Box::new(Watch::new(&*session, &*data, &watched, eval, config)?));
+        observers.push(Box::new(Watch::new(&*session, &*data, watched, eval, config)?));
     }
     let verdict = Arc::new(Mutex::new(None));
-    if eval.samples > 0 && evaluation::can_judge(&split) {
+    if eval.samples > 0 && evaluation::can_judge(split) {
         // Last, so that the others know that training is over while it works.
-        observers.push(Box::new(Judge { data, split, eval: eval.clone(), verdict: verdict.clone() }));
+        let data = data.clone();
+        observers.push(Box::new(Judge { data, split: split.clone(), eval: eval.clone(), verdict: verdict.clone() }));
     }
     let summary = galatea_train::train(&mut *session, &feed, config, run, &mut observers, &surroundings.stop)?;
     let report = verdict.lock().unwrap_or_else(PoisonError::into_inner).take().transpose()?;
-    let run = Run::open(Path::new("."), &run.path().to_string_lossy())?;
+    let open = Run::open(Path::new("."), &run.path().to_string_lossy())?;
     let generator = Generator::from_session(session, config.seed, summary.step);
-    let best = watch::best(&run)?;
-    Ok(Trained { run, summary, report, best, generator })
+    let best = watch::best(run)?;
+    // Someone who interrupts does not want to wait, and a page that cannot be written spoils no training.
+    let page = (summary.end != End::Interrupted).then(|| {
+        let known = page::Known { data: &*data, parts: &parts, eval };
+        page::put(run, None, &page::make(run, &generator, Ok(known))?)
+    });
+    Ok(Trained { run: open, summary, report, best, page, generator })
 }
