@@ -261,6 +261,10 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) features: Option<String>,
 
+    /// A file of weights for features that need one: safetensors, or what `torch.save` wrote
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) feature_weights: Option<PathBuf>,
+
     /// Samples to draw, or to take of each set [default: as many as there are real ones, or all]
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(10..=100_000), allow_negative_numbers = true)]
     pub(crate) number: Option<u64>,
@@ -292,6 +296,11 @@ ceiling (noise against real data). Its name ends in the number of samples and wh
         .flat_map(|metric| metric.numbers)
         .map(|number| vec![format!("  {}", number.name), number.meaning.to_owned()])
         .collect();
+    let kinds: Vec<Vec<String>> =
+        galatea::features::KINDS.iter().map(|kind| vec![format!("  {}", kind.name), kind.summary.to_owned()]).collect();
+    text.push_str("Features:\n");
+    text.push_str(&crate::table::columns(&kinds));
+    text.push('\n');
     text.push_str("Metrics:\n");
     text.push_str(crate::table::columns(&rows).trim_end());
     text

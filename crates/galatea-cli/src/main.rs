@@ -30,6 +30,9 @@ fn main() -> ExitCode {
         galatea::set_threads(threads.into());
     }
     let common = &cli.common;
+    if !common.quiet {
+        galatea::on_progress(progress::say);
+    }
     let result = match cli.command {
         Command::Train(args) => commands::train::run(args, common, began),
         Command::Sample(args) => commands::sample::sample(args, common),

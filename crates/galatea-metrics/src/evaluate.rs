@@ -29,7 +29,7 @@ const MOST_NOISE: usize = 2_000;
 const SEED: u64 = 0xce11;
 
 /// Real data to judge by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Reference<'a> {
     /// What the data are.
     pub spec: &'a DataSpec,
@@ -38,7 +38,7 @@ pub struct Reference<'a> {
     /// Examples that it was trained on, `[.., ..]`, where there are any, in an order that has nothing to do with classes.
     pub train: Option<&'a HostTensor>,
     /// What to compare examples by; without it, what suits the data, if anything does.
-    pub features: Option<&'static dyn Features>,
+    pub features: Option<Arc<dyn Features>>,
 }
 
 /// Features that somebody else has computed.
@@ -169,7 +169,7 @@ fn halves(examples: &Examples) -> Option<[Examples; 2]> {
 /// All that a report is made from, but the samples.
 pub(crate) struct Trial {
     /// What examples are read by, where they are not arrays.
-    read_by: Option<&'static dyn Features>,
+    read_by: Option<Arc<dyn Features>>,
     pub(crate) real: Examples,
     train: Option<Points>,
     noise: Examples,
@@ -186,8 +186,11 @@ impl Trial {
     /// What samples of this shape, `[n, ..]`, are judged by, and what the floor is.
     pub(crate) fn of(mut shape: Vec<usize>, reference: Reference<'_>) -> Result<(Self, &'static str)> {
         let Reference { spec, held_back, train, features } = reference;
-        let read_by = features.or_else(|| suiting(spec));
-        let read = |set: &HostTensor| Examples::read(set, read_by);
+        let read_by = match features {
+            Some(features) => Some(features),
+            None => suiting(spec)?,
+        };
+        let read = |set: &HostTensor| Examples::read(set, read_by.as_deref());
         let n = shape[0];
         let real = read(held_back)?;
         let halves = halves(&real);
@@ -201,21 +204,23 @@ impl Trial {
         };
         shape[0] = n.min(MOST_NOISE);
         let trial = Self {
-            read_by,
             real,
             train: train.cloned().map(Points::single).transpose()?,
             noise: read(&uniform(&shape))?,
             floor,
             halves,
             values: "pixels",
-            features: read_by.map(|features| FeaturesId { name: features.name().to_owned(), hash: features.hash() }),
+            features: read_by
+                .as_ref()
+                .map(|features| FeaturesId { name: features.name().to_owned(), hash: features.hash() }),
+            read_by,
         };
         Ok((trial, floor_is))
     }
 
     /// Samples as all that they can be compared as.
     pub(crate) fn read(&self, samples: &HostTensor) -> Result<Examples> {
-        Examples::read(samples, self.read_by)
+        Examples::read(samples, self.read_by.as_deref())
     }
 
     fn judge(&self, samples: &Examples, floor: &str, ceiling: &str) -> Result<Report> {

@@ -23,13 +23,14 @@ impl Gauge {
     /// If there is no such number for such data, or there are too few samples or real examples for it.
     pub fn new(number: &str, shape: Vec<usize>, reference: Reference<'_>) -> Result<Self> {
         let (n, m) = (shape[0], reference.held_back.rows());
+        let spec = reference.spec;
         let (trial, _) = Trial::of(shape, reference)?;
         let auto =
             if trial.real.as_points(crate::metric::Space::Features).is_some() { FIRST } else { WITHOUT_FEATURES };
         let (metric, at) = choosing(if number == "auto" { auto } else { number })?;
         if trial.real.as_points(metric.needs.space).is_none() {
             return Err(Error::samples(
-                format!("`{number}` needs features, and none are known for {}", reference.spec),
+                format!("`{number}` needs features, and none are known for {spec}"),
                 format!("name some with `eval.features`, or choose `{WITHOUT_FEATURES}`"),
             ));
         }
@@ -106,9 +107,9 @@ mod tests {
     fn a_gauge_reads_what_a_report_says() {
         let ((spec, real), (_, samples)) = (digits(0..60), digits(60..110));
         let reference = Reference { spec: &spec, held_back: &real, train: None, features: None };
-        let report = crate::evaluate(&samples, reference).unwrap();
+        let report = crate::evaluate(&samples, reference.clone()).unwrap();
         for number in ["frechet", "recall-k5", "modes", "sliced-wasserstein"] {
-            let gauge = Gauge::new(number, samples.shape.clone(), reference).unwrap();
+            let gauge = Gauge::new(number, samples.shape.clone(), reference.clone()).unwrap();
             let row = gauge.read(&samples).unwrap();
             assert_eq!(Some(&row), report.rows.iter().find(|row| row.number == number), "{number}");
         }
@@ -119,15 +120,18 @@ mod tests {
     fn what_cannot_choose_is_refused() {
         let (spec, real) = digits(0..5);
         let reference = Reference { spec: &spec, held_back: &real, train: None, features: None };
-        let refusal = |number| Gauge::new(number, vec![9, 1, 28, 28], reference).unwrap_err().to_string();
+        let refusal = |number| Gauge::new(number, vec![9, 1, 28, 28], reference.clone()).unwrap_err().to_string();
         assert_eq!(refusal("copied"), "no checkpoint can be chosen by `copied`");
         assert_eq!(refusal("fid"), "no checkpoint can be chosen by `fid`");
         assert_eq!(refusal("recall-k5"), "9 samples and 5 real examples are too few for `recall-k5`");
         let mut plain = spec.clone();
         let galatea_data::DataSpec::Images(images) = &mut plain else { panic!() };
         images.classes.clear();
-        let reference = Reference { spec: &plain, ..reference };
-        assert!(Gauge::new("auto", vec![9, 1, 28, 28], reference).is_ok_and(|g| g.number().name == WITHOUT_FEATURES));
+        let reference = Reference { spec: &plain, ..reference.clone() };
+        assert!(
+            Gauge::new("auto", vec![9, 1, 28, 28], reference.clone())
+                .is_ok_and(|g| g.number().name == WITHOUT_FEATURES)
+        );
         let error = Gauge::new("frechet", vec![9, 1, 28, 28], reference).unwrap_err();
         assert!(error.to_string().contains("needs features") && error.hint().is_some());
     }

@@ -20,6 +20,7 @@ pub mod order;
 pub mod points;
 pub mod prdc;
 mod products;
+pub mod progress;
 pub mod realism;
 mod report;
 pub mod sliced_wasserstein;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use galatea_data::formats::{Rows, read_rows};
 use galatea_data::{DataOptions, DataSpec, Dataset, HostTensor, Split, settings, split};
-use galatea_metrics::features::{self, Features};
+use galatea_metrics::features::{self, Features, Opening};
 use galatea_metrics::{Arrays, Points, Reference, Report, Row};
 use galatea_models::{SampleRequest, Session};
 use galatea_train::{Reading, Run};
@@ -22,6 +22,8 @@ settings! {
         seed: u64 = 1;
         /// What samples are compared by: the name of features, or `auto` for those that suit the data, if any do.
         features: String = "auto".into();
+        /// A file of weights, for features that need one.
+        feature_weights: Option<String> = None;
         /// Training steps between two judgements by examples held back for them (`data.validation`); 0 for none.
         every: u64 = 0, in 0..=1_000_000_000;
         /// Number that chooses `checkpoints/best` then: `frechet`, `recall-k5`, ..; `auto`: one that suits the data.
@@ -30,18 +32,37 @@ settings! {
 }
 
 impl EvalOptions {
-    /// The features that are named, if any are.
+    /// Whether there are the features that are named, for such data. Nothing is read or learnt yet.
     ///
     /// # Errors
-    /// If there are none of that name, or they cannot read such data.
-    pub(crate) fn named_features(&self, spec: &DataSpec) -> Result<Option<&'static dyn Features>> {
+    /// If there are none of that name, they cannot read such data, or a file that they need is not named.
+    pub(crate) fn check_features(&self, spec: &DataSpec) -> Result<()> {
+        let usage = |error: galatea_metrics::Error| Error::Usage { problem: error.to_string(), hint: error.hint() };
+        match (self.features.as_str(), &self.feature_weights) {
+            ("auto", Some(_)) => Err(Error::usage(
+                "a file of weights is named, and no features that take one",
+                "name them too: `--features inception --feature-weights FILE`",
+            )),
+            ("auto", None) => Ok(()),
+            (name, weights) => {
+                let opening = Opening { weights: weights.as_deref().map(Path::new), ..Opening::new(spec) };
+                features::check(name, &opening).map(drop).map_err(usage)
+            }
+        }
+    }
+
+    /// The features that are named, or else those that suit the data, if any do.
+    ///
+    /// # Errors
+    /// As [`check_features`](Self::check_features); also if a file cannot be read.
+    pub(crate) fn open_features(&self, data: &dyn Dataset) -> Result<Option<Arc<dyn Features>>> {
+        let spec = data.spec();
+        self.check_features(spec)?;
         if self.features == "auto" {
-            return Ok(None);
+            return Ok(features::suiting(spec)?);
         }
-        match features::named(&self.features, &spec.shape()) {
-            Ok(features) => Ok(Some(features)),
-            Err(error) => Err(Error::Usage { problem: error.to_string(), hint: error.hint() }),
-        }
+        let opening = Opening { weights: self.feature_weights.as_deref().map(Path::new), ..Opening::new(spec) };
+        Ok(Some(features::open(&self.features, &opening)?))
     }
 }
 
@@ -127,7 +148,7 @@ pub fn compare(comparison: &Comparison) -> Result<(Report, Vec<String>)> {
         }
         None => None,
     };
-    let features = eval.named_features(data.spec())?;
+    let features = eval.open_features(&*data)?;
     let reference = Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features };
     Ok((galatea_metrics::evaluate(&samples, reference)?, notes))
 }
@@ -270,7 +291,7 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
         true => None,
         false => Some(shuffled(&evenly(data, &split.train, MAX_TRAIN)?)),
     };
-    let features = eval.named_features(data.spec())?;
+    let features = eval.open_features(data)?;
     let samples = session.sample(&SampleRequest::new(eval.seed, count.max(2) as u64))?.values;
     let reference = Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features };
     Ok(galatea_metrics::evaluate(&samples, reference)?)

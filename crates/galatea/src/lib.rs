@@ -39,7 +39,8 @@ pub use galatea_data::{
     DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, fetch, formats, open, settings, write,
 };
 pub use galatea_kernels::set_threads;
-pub use galatea_metrics::{METRICS, Report, short};
+pub use galatea_metrics::progress::on_progress;
+pub use galatea_metrics::{METRICS, Report, features, short};
 pub use galatea_models::{Family, Info, Latent, SampleRequest, Session, StepReport, registry};
 pub use galatea_train::observers::{Logged, readings};
 pub use galatea_train::{

@@ -173,10 +173,11 @@ impl Request {
         if i64::try_from(seed).is_err() {
             return Err(Error::usage(format!("the seed {seed} is too large"), "seeds are below 2^63"));
         }
-        let (data, data_settings, eval) = layers.open(self.data.clone())?;
+        let (data, data_settings, mut eval) = layers.open(self.data.clone())?;
         let source = self.data.clone().or(layers.source).unwrap_or_else(|| DEFAULT_DATA.to_owned());
         let model = family.resolve(&layers.model, data.spec())?;
-        eval.named_features(data.spec())?;
+        eval.check_features(data.spec())?;
+        eval.feature_weights = eval.feature_weights.as_deref().map(absolute);
         if eval.every > 0 {
             watch::check(&eval, &Parts::of(&*data, &data_settings.read).watched)?;
         }

@@ -225,9 +225,7 @@ fn classes(generator: &Generator, known: &Known<'_>) -> Result<Option<String>> {
     if eval.samples == 0 || held_back.len() < 2 {
         return Ok(None);
     }
-    let Some(features) = eval.named_features(data.spec())?.or_else(|| features::suiting(data.spec())) else {
-        return Ok(None);
-    };
+    let Some(features) = features::suiting(data.spec())? else { return Ok(None) };
     let count = eval.samples.min(held_back.len()).clamp(2, MOST_CLASSIFIED);
     let real = features.read(&evenly(*data, held_back, count)?)?.probabilities;
     let (Some(real), names) = (real, data.spec().classes()) else { return Ok(None) };
