@@ -1,9 +1,11 @@
-//! Checks and chores of this repository: `cargo xtask check`, `cargo xtask tidy`, `cargo xtask bench`, `cargo xtask toys`.
+//! Checks and chores of this repository: `cargo xtask check`, `cargo xtask tidy`, `cargo xtask bench`,
+//! `cargo xtask toys`, `cargo xtask collapse`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod bench;
 mod cargo;
 mod check;
+mod collapse;
 mod rust;
 mod tidy;
 mod toys;
@@ -20,6 +22,7 @@ cargo xtask tidy                   the rules of this repository that no compiler
 cargo xtask tidy --list            those rules, one per line
 cargo xtask bench                  our training steps beside those of PyTorch and Keras; see `cargo xtask bench --help`
 cargo xtask toys                   how many modes of toy distributions are learnt; see `cargo xtask toys --help`
+cargo xtask collapse               provokes each failure of training, and says what the monitor saw; `--help` says more
 ";
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn run() -> anyhow::Result<()> {
         }
         ["bench", ref options @ ..] => bench::run(root, options),
         ["toys", ref options @ ..] => toys::run(root, options),
+        ["collapse", ref options @ ..] => collapse::run(root, options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

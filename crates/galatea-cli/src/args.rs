@@ -87,6 +87,7 @@ Examples:
   galatea train --data train-images-idx3-ubyte.gz --seed 7
   galatea train gan --data ring                          points from 8 Gaussians: are all modes learnt?
   galatea train --set loss=hinge spectral_norm=true r1=0
+  galatea train --set heal=auto                          when it collapses, go back and change settings
   galatea train --config runs/0001-dcgan-digits/config.toml
   galatea train --resume last                            go on after Ctrl-C or a crash, bit for bit
 

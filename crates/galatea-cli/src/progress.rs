@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use galatea::{Action, Context, Event, Observer};
+use galatea::{Action, Context, Event, Finding, Observer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
@@ -88,6 +88,19 @@ impl Training {
         }
     }
 
+    /// With `--json`, a line about something else than a step.
+    fn tell(&self, name: &str, what: serde_json::Result<Value>) {
+        if !self.json {
+            return;
+        }
+        let mut line = Map::from_iter([("event".to_owned(), json!(name))]);
+        if let Ok(Value::Object(values)) = what {
+            line.extend(values);
+        }
+        // As for steps.
+        let _ = print_line(&Value::Object(line).to_string());
+    }
+
     fn step(&mut self, event: &Event<'_>, context: &Context<'_>) {
         let Event::Step { report, images_per_second, seconds_left } = event else { return };
         let step = context.step;
@@ -122,6 +135,12 @@ impl Training {
             say(&format!("step {step}/{}  {}", context.plan.steps, text()));
         }
     }
+}
+
+/// `step 1,250: mode collapse (dropped modes): ..`.
+pub(crate) fn finding_text(finding: &Finding) -> String {
+    let Finding { kind, severity, step, evidence, .. } = finding;
+    format!("step {}: {} ({}): {evidence}", thousands(*step as usize), kind.name(), severity.name())
 }
 
 /// Names as papers write them.
@@ -160,12 +179,31 @@ impl Observer for Training {
                 Some(bar) => bar.suspend(|| warn(text)),
                 None => warn(text),
             },
+            Event::Found { finding } => {
+                self.tell("finding", serde_json::to_value(finding));
+                let mut text = finding_text(finding);
+                if !finding.hint.is_empty() {
+                    text.push_str(&format!("\n  {} {}", cyan("hint:"), finding.hint));
+                }
+                match &self.bar {
+                    Some(bar) => bar.suspend(|| warn(&text)),
+                    None => warn(&text),
+                }
+            }
+            Event::Healed { intervention } => {
+                self.tell("intervention", serde_json::to_value(intervention));
+                let (to, changes) = (intervention.back_to_text(), intervention.changes_text());
+                self.say(&format!("{} back to {to}, with {changes}", cyan("healing:")));
+                if let Some(bar) = &self.bar {
+                    bar.set_position(intervention.back_to);
+                }
+            }
             Event::Diverged { .. } | Event::Interrupted { .. } | Event::Failed { .. } | Event::Finished { .. } => {
                 if let Some(bar) = &self.bar {
                     bar.finish_and_clear();
                 }
             }
-            Event::Sampled { .. } | Event::Checkpointed { .. } | Event::Evaluated { .. } => {}
+            Event::Sampled { .. } | Event::Checkpointed { .. } | Event::Evaluated { .. } | Event::Looked { .. } => {}
         }
         Ok(Action::Continue)
     }

@@ -110,6 +110,64 @@ fn a_configuration_repeats_its_run() {
     assert_eq!(dry, std::fs::read_to_string(folder.path("runs/0001-dcgan-digits/config.toml")).unwrap());
 }
 
+/// A generator that has no chance against its discriminator: samples stay alike, which is found at the tenth look.
+const HOPELESS: &[&str] = &[
+    "train",
+    "gan",
+    "--steps",
+    "180",
+    "--set",
+    "preset=listing",
+    "hidden_g=[32]",
+    "hidden_d=[128]",
+    "learning_rate_d=2e-3",
+    "batch=16",
+    "data.limit=600",
+    "eval.samples=20",
+    "train.checkpoint_every=30",
+    "monitor.every=10",
+    "monitor.samples=32",
+];
+
+#[test]
+fn collapse_is_told_and_healing_is_the_same_for_any_threads_and_after_a_kill() {
+    let folder = Folder::new();
+    let output = folder.run(&[HOPELESS, &["train.log_every=50"]].concat());
+    let said = text(&output.stderr);
+    let finding = "warning: step 100: mode collapse (dropped modes) (severe): samples have differed from each other by";
+    assert!(said.contains(finding) && said.contains("hint: `--set "), "{said}");
+    assert!(said.contains("\nmonitor: step 100: mode collapse (dropped modes)"), "it is told at the end too: {said}");
+
+    let healing = |name: &str, threads: &str| {
+        folder.command(&[HOPELESS, &["heal=auto", "--name", name, "--threads", threads]].concat())
+    };
+    let output = healing("one", "1").output().unwrap();
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.contains("healing: back to the beginning, with "), "{said}");
+    assert!(healing("three", "3").output().unwrap().status.success());
+    let mut child = healing("killed", "2").stderr(std::process::Stdio::null()).spawn().unwrap();
+    let log = folder.path("runs/0004-killed/log.jsonl");
+    while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains("\"attempt\":1")) {
+        assert!(child.try_wait().unwrap().is_none(), "it was too fast to be killed");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    folder.good(&["train", "--resume", "killed"]);
+    folder.good(&["train", "--config", "runs/0002-one/config.toml", "--name", "repeated"]);
+    let one = weights(&folder.path("runs/0002-one"));
+    for other in ["0003-three", "0004-killed", "0005-repeated"] {
+        assert!(one == weights(&folder.path(&format!("runs/{other}"))), "weights of {other} differ");
+    }
+
+    let json = folder.good(&[HOPELESS, &["heal=auto", "--json"]].concat());
+    let events: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |name: &str| events.iter().find(|event| event["event"] == name).unwrap();
+    assert_eq!((&of("finding")["step"], &of("intervention")["back_to"]), (&100.into(), &0.into()));
+    assert_eq!(of("finished")["interventions"][0]["kind"], "dropped-modes");
+    assert!(!text(&folder.run(&[HOPELESS, &["monitor=off"]].concat()).stderr).contains("monitor:"));
+}
+
 #[test]
 fn a_flipped_bit_is_seen_and_the_checkpoint_before_is_taken() {
     let folder = Folder::new();
@@ -149,6 +207,8 @@ fn mistakes_are_answered_with_a_remedy() {
         &["train", "--set", "batch"],
         &["train", "--set", "preset=listing"],
         &["train", "--set", "loss=wasserstein"],
+        &["train", "--set", "heal=auto", "monitor=off"],
+        &["train", "--set", "heal=now"],
         &["train", "--config", "broken.toml"],
         &["train", "--config", "unknown.toml"],
         &["train", "--config", "missing.toml"],

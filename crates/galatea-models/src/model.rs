@@ -216,6 +216,14 @@ pub trait Model: Sized + Send + 'static {
     fn as_latent(&self) -> Option<&dyn Latent> {
         None
     }
+
+    /// For a model with a discriminator: how real it takes each of these examples to be, as logits. Nothing is learnt.
+    ///
+    /// # Errors
+    /// If the examples do not fit the model.
+    fn judge(&self, _examples: &HostBatch) -> Result<Option<Vec<f32>>> {
+        Ok(None)
+    }
 }
 
 /// A model that turns latent vectors into samples.
@@ -268,6 +276,16 @@ pub trait Session: Send {
     fn parameters(&self) -> Vec<(&'static str, usize)>;
     /// See [`Model::as_latent`].
     fn as_latent(&self) -> Option<&dyn Latent>;
+    /// See [`Model::judge`].
+    ///
+    /// # Errors
+    /// As [`Model::judge`].
+    fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>>;
+    /// Begins anew with other settings: fresh weights of the same seed, for the same data.
+    ///
+    /// # Errors
+    /// If the settings are wrong or do not suit the data; the model is as it was then.
+    fn restart(&mut self, settings: &toml::Table) -> Result<()>;
 }
 
 /// A family in the registry: makes sessions from settings and data.
@@ -366,7 +384,7 @@ impl<M: Model> Family for Entry<M> {
     ) -> Result<Box<dyn Session>> {
         let config = Self::checked(table, spec)?;
         let model = M::new(&config, spec, seed, device)?;
-        Ok(Box::new(Running { model, config, spec: spec.clone() }))
+        Ok(Box::new(Running { model, config, spec: spec.clone(), seed, device: device.clone() }))
     }
 }
 
@@ -375,6 +393,8 @@ struct Running<M: Model> {
     model: M,
     config: M::Config,
     spec: DataSpec,
+    seed: u64,
+    device: burn::prelude::Device,
 }
 
 impl<M: Model> Session for Running<M> {
@@ -413,5 +433,14 @@ impl<M: Model> Session for Running<M> {
     }
     fn as_latent(&self) -> Option<&dyn Latent> {
         self.model.as_latent()
+    }
+    fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
+        self.model.judge(examples)
+    }
+    fn restart(&mut self, settings: &toml::Table) -> Result<()> {
+        let config = Entry::<M>::checked(settings, &self.spec)?;
+        self.model = M::new(&config, &self.spec, self.seed, &self.device)?;
+        self.config = config;
+        Ok(())
     }
 }

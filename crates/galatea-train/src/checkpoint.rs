@@ -13,7 +13,7 @@ use galatea_data::DataSpec;
 use galatea_models::Part;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Plan, Result, Run, Writer, disk, plan, weights};
+use crate::{Error, Finding, Intervention, Plan, Result, Run, Writer, disk, plan, weights};
 
 /// Version of the layout; a checkpoint of another version is not read.
 const FORMAT: u32 = 1;
@@ -44,7 +44,21 @@ pub struct State {
     pub config: BTreeMap<String, String>,
     /// What the model was trained on.
     pub data: DataState,
+    /// What was seen on the way, and what was done about it.
+    #[serde(default)]
+    pub watch: WatchState,
     files: Vec<FileState>,
+}
+
+/// What was seen on the way to a checkpoint, and what was done about it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WatchState {
+    /// [`Monitor::state`](crate::Monitor::state).
+    pub monitor: String,
+    /// All findings of the run so far, in all attempts.
+    pub findings: Vec<Finding>,
+    /// What was done about them. Settings of the model are those of the configuration with these changes.
+    pub interventions: Vec<Intervention>,
 }
 
 /// What a model was trained on.
@@ -167,7 +181,7 @@ pub fn save(
     run: &Writer,
     progress: &Progress,
     config: &crate::RunConfig,
-    data: &DataState,
+    (data, watch): (&DataState, &WatchState),
     parts: &[Part],
 ) -> Result<PathBuf> {
     check_finite(parts, progress.step)?;
@@ -176,7 +190,7 @@ pub fn save(
     let name = folder_name(progress.step);
     let aside = folder.join(format!("{ASIDE}{name}"));
     let path = folder.join(name);
-    let written = fill(&aside, progress, config, data, parts).and_then(|()| put_in_place(&aside, &path));
+    let written = fill(&aside, progress, config, (data, watch), parts).and_then(|()| put_in_place(&aside, &path));
     if written.is_err() {
         // The first error is the one to tell, and what stays is removed when the run is locked again.
         let _ = fs::remove_dir_all(&aside);
@@ -185,16 +199,18 @@ pub fn save(
 }
 
 /// Removes checkpoints that the plan does not keep, once the one of `newest` is in place. Later ones go too: training
-/// went back before them, since they could not be read.
+/// went back before them. Of each step in `also`, the newest checkpoint up to it is kept.
 ///
 /// # Errors
 /// If a folder cannot be removed.
-pub fn prune(run: &Writer, newest: u64, plan: &Plan) -> Result<()> {
+pub fn prune(run: &Writer, newest: u64, plan: &Plan, also: &[u64]) -> Result<()> {
     let all = list(run)?;
     let upto = all.partition_point(|(step, _)| *step <= newest);
     let first_kept = upto.saturating_sub(plan.keep_last.max(1));
+    let also: Vec<usize> =
+        also.iter().filter_map(|also| all.partition_point(|(step, _)| step <= also).checked_sub(1)).collect();
     for (i, (step, path)) in all.iter().enumerate() {
-        if (i < first_kept && !plan::due(*step, plan.keep_every)) || i >= upto {
+        if (i < first_kept && !plan::due(*step, plan.keep_every) && !also.contains(&i)) || i >= upto {
             // Renamed first, so that a kill does not leave half of it under its name.
             let aside = path.with_file_name(format!("{ASIDE}{}", folder_name(*step)));
             fs::rename(path, &aside).map_err(|error| Error::io("remove", path, error))?;
@@ -217,7 +233,13 @@ fn folder_name(step: u64) -> String {
     format!("step-{step:06}")
 }
 
-fn fill(aside: &Path, progress: &Progress, config: &crate::RunConfig, data: &DataState, parts: &[Part]) -> Result<()> {
+fn fill(
+    aside: &Path,
+    progress: &Progress,
+    config: &crate::RunConfig,
+    (data, watch): (&DataState, &WatchState),
+    parts: &[Part],
+) -> Result<()> {
     disk::create_folders(aside)?;
     let mut files = Vec::with_capacity(parts.len());
     for part in parts {
@@ -237,6 +259,7 @@ fn fill(aside: &Path, progress: &Progress, config: &crate::RunConfig, data: &Dat
         config_hash: config.hash(),
         config: config.determining(),
         data: data.clone(),
+        watch: watch.clone(),
         files,
     };
     let path = aside.join(STATE);

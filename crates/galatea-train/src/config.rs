@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
-use crate::{Error, Plan, Result, disk};
+use crate::{Error, HealMode, HealOptions, MonitorOptions, Plan, Result, disk};
 
 /// What a run was started with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,12 @@ pub struct RunConfig {
     /// How the result is judged.
     #[serde(default)]
     pub eval: Table,
+    /// How training is watched.
+    #[serde(default)]
+    pub monitor: MonitorOptions,
+    /// What is done about what is seen.
+    #[serde(default)]
+    pub heal: HealOptions,
 }
 
 /// Where the data are, and how they are read.
@@ -95,18 +101,12 @@ impl RunConfig {
             Error::invalid(path, problem.to_string(), "compare it with the `config.toml` of another run")
         };
         let mut table: Table = text.parse().map_err(|error: toml::de::Error| invalid(&error))?;
-        // Laid over the defaults, so that the message names the key.
-        let train = match table.remove("train") {
-            None => Plan::default(),
-            Some(Value::Table(train)) => galatea_data::settings::overlay("train", &train).map_err(|error| {
-                let hint = error.hint.unwrap_or_else(|| "put it back to what it was".into());
-                Error::invalid(path, error.problem, hint)
-            })?,
-            Some(other) => return Err(invalid(&format!("`train` is {other} and should be a table"))),
-        };
+        let train: Plan = section(&mut table, "train", path)?;
         train.validate()?;
+        let monitor = section(&mut table, "monitor", path)?;
+        let heal = section(&mut table, "heal", path)?;
         let config: Self = table.try_into().map_err(|error: toml::de::Error| invalid(&error.message()))?;
-        Ok(Self { train, ..config })
+        Ok(Self { train, monitor, heal, ..config })
     }
 
     /// What determines the weights, beside the data themselves: dotted keys and their values in TOML.
@@ -115,7 +115,12 @@ impl RunConfig {
         if let Ok(table) = Table::try_from(self) {
             flatten("", &table, &mut flat);
         }
-        flat.retain(|key, _| !FREE.iter().any(|free| key.strip_prefix(free).is_some_and(is_end_of_key)));
+        let is_below = |key: &str, all: &[&str]| all.iter().any(|at| key.strip_prefix(at).is_some_and(is_end_of_key));
+        flat.retain(|key, _| !is_below(key, FREE));
+        if self.heal.mode == HealMode::Off {
+            // Being watched changes nothing; what is done about it does.
+            flat.retain(|key, _| !is_below(key, &["monitor", "heal"]));
+        }
         flat
     }
 
@@ -126,6 +131,19 @@ impl RunConfig {
             hash.update(format!("{key} = {value}\n"));
         }
         disk::hex(hash)
+    }
+}
+
+/// Takes a table out of a configuration, laid over the defaults, so that a message names the key.
+fn section<S: galatea_data::settings::Settings>(table: &mut Table, name: &str, path: &Path) -> Result<S> {
+    const RESTORE: &str = "put it back to what it was";
+    match table.remove(name) {
+        None => Ok(S::default()),
+        Some(Value::Table(section)) => galatea_data::settings::overlay(name, &section).map_err(|error| {
+            let hint = error.hint.unwrap_or_else(|| RESTORE.into());
+            Error::invalid(path, error.problem, hint)
+        }),
+        Some(other) => Err(Error::invalid(path, format!("`{name}` is {other} and should be a table"), RESTORE)),
     }
 }
 
@@ -169,6 +187,8 @@ mod tests {
             train: Plan { steps: 400, minutes: Some(0.5), ..Plan::default() },
             model: "width = 64\nrate = 0.1\nbetas = [0.0, 0.99]\n[inner]\ndepth = 2".parse().unwrap(),
             eval: "n = 1000".parse().unwrap(),
+            monitor: MonitorOptions::default(),
+            heal: HealOptions::default(),
         }
     }
 
@@ -195,6 +215,8 @@ mod tests {
         assert!(!changed(|c| c.train.log_every = 1) && !changed(|c| c.train.minutes = None));
         assert!(!changed(|c| c.eval = Table::new()) && !changed(|c| c.galatea = "9".into()));
         assert!(!changed(|c| c.data.source = "elsewhere".into()));
+        assert!(!changed(|c| c.monitor.every = 7) && !changed(|c| c.heal.max = 7));
+        assert!(changed(|c| c.heal.mode = HealMode::Auto));
         // Only whole names are free.
         assert!(changed(|c| drop(c.data.options.insert("source_kind".into(), "x".into()))));
     }

@@ -6,7 +6,7 @@ use galatea_data::HostBatch;
 use galatea_models::{Session, StepReport};
 use serde::{Deserialize, Serialize};
 
-use crate::{Plan, Result, Run, Summary};
+use crate::{Finding, Intervention, Look, Plan, Result, Run, Summary};
 
 /// Something that happened in training. The enum is closed: an observer that matches on all of them is told by the
 /// compiler when there is a new one.
@@ -61,6 +61,21 @@ pub enum Event<'a> {
         /// One value.
         reading: &'a Reading,
     },
+    /// The monitor has looked at the model.
+    Looked {
+        /// What it has measured.
+        look: &'a Look,
+    },
+    /// The monitor has found something wrong.
+    Found {
+        /// What, how bad it is, and how one can tell.
+        finding: &'a Finding,
+    },
+    /// Training has gone back to a healthy checkpoint, and goes on with other settings.
+    Healed {
+        /// What was done, and why.
+        intervention: &'a Intervention,
+    },
     /// A value that must be finite is not; training ends with an error.
     Diverged {
         /// The scalar, or the array of a part.
@@ -102,6 +117,8 @@ pub struct Context<'a> {
     pub images_seen: u64,
     /// Seconds of training, those before an interruption included.
     pub seconds: f64,
+    /// Which attempt this is: 0, and one more for each time that training went back to heal.
+    pub attempt: usize,
 }
 
 /// What an observer wants to happen.

@@ -27,6 +27,7 @@ const AHEAD: usize = 2;
 pub struct Feed {
     data: Arc<dyn Dataset>,
     indices: Arc<[usize]>,
+    held_back: Arc<[usize]>,
     transform: Option<Arc<Transform>>,
     order: Arc<Mutex<Order>>,
 }
@@ -49,13 +50,40 @@ impl Feed {
             let problem = format!("there is nothing to train on in `{}`", data.name());
             return Err(Error::usage(problem, "give more examples, or lower `data.holdout`"));
         }
-        Ok(Self { data, indices: indices.into(), transform: None, order: Arc::default() })
+        let held_back = Arc::default();
+        Ok(Self { data, indices: indices.into(), held_back, transform: None, order: Arc::default() })
     }
 
     /// The same examples, changed by `transform` each time.
     #[must_use]
     pub fn with_transform(self, transform: Arc<Transform>) -> Self {
         Self { transform: Some(transform), ..self }
+    }
+
+    /// The same examples, beside others of the same data that are never trained on, such as those of
+    /// [`Split::held_back`](galatea_data::Split::held_back).
+    #[must_use]
+    pub fn with_held_back(self, indices: Vec<usize>) -> Self {
+        Self { held_back: indices.into(), ..self }
+    }
+
+    /// At most `count` of the examples as they are in the data, from everywhere in it, in an order without a pattern.
+    ///
+    /// # Errors
+    /// If an example cannot be read.
+    pub fn some_trained_on(&self, count: usize) -> Result<HostBatch> {
+        Ok(self.data.batch(&some(&self.indices, count))?)
+    }
+
+    /// The same of those that are never trained on; `None` if there are none.
+    ///
+    /// # Errors
+    /// If an example cannot be read.
+    pub fn some_held_back(&self, count: usize) -> Result<Option<HostBatch>> {
+        match self.held_back.is_empty() {
+            true => Ok(None),
+            false => Ok(Some(self.data.batch(&some(&self.held_back, count))?)),
+        }
     }
 
     /// What the examples come from.
@@ -106,6 +134,13 @@ impl fmt::Debug for Feed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Feed({}, {} examples)", self.data.name(), self.indices.len())
     }
+}
+
+/// At most `count` of `indices`.
+fn some(indices: &[usize], count: usize) -> Vec<usize> {
+    let mut order = shuffled(indices, 0, 0);
+    order.truncate(count);
+    order
 }
 
 /// Fisher and Yates' shuffle.

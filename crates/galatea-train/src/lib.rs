@@ -8,6 +8,8 @@
 //! - [`RunConfig`] and [`Plan`]: what a run is started with.
 //! - [`Feed`]: the examples of each step, a pure function of seed and step.
 //! - [`train`]: the loop, which resumes by itself.
+//! - [`monitor`]: sees collapse and other failures while they happen.
+//! - [`HealOptions`] and [`Intervention`]: what is done then.
 //! - [`checkpoint`]: complete or absent, checked when read.
 //! - [`Saved`]: a trained model, from a run or a file of its own, back as a session.
 
@@ -17,6 +19,8 @@ mod disk;
 mod error;
 mod events;
 mod feed;
+mod heal;
+pub mod monitor;
 pub mod observers;
 mod plan;
 mod run;
@@ -29,6 +33,8 @@ pub use config::{DataConfig, RunConfig, differences};
 pub use error::{Error, Result};
 pub use events::{Action, Context, Event, Observer, Reading, announce};
 pub use feed::{Feed, Transform};
+pub use heal::{HealMode, HealOptions, Intervention};
+pub use monitor::{Finding, Kind, Look, Monitor, MonitorOptions, Severity};
 pub use plan::Plan;
 pub use run::{Run, Writer};
 pub use saved::{Saved, export};

@@ -269,6 +269,8 @@ mod tests {
             train: Plan::default(),
             model: toml::Table::new(),
             eval: toml::Table::new(),
+            monitor: crate::MonitorOptions::default(),
+            heal: crate::HealOptions::default(),
         }
     }
 

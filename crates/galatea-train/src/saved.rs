@@ -6,7 +6,7 @@ use galatea_data::{DataSpec, write};
 use galatea_models::{Family, Part, Purpose, Session, registry};
 use toml::Table;
 
-use crate::{Error, Result, Run, checkpoint, disk, weights};
+use crate::{Error, Result, Run, checkpoint, disk, heal, weights};
 
 /// Version of the exported file; one of another version is not read.
 const FORMAT: &str = "galatea-1";
@@ -76,9 +76,11 @@ impl Saved {
                 (newest.checkpoint.ok_or_else(none)?, newest.skipped)
             }
         };
+        let mut model = config.model;
+        heal::apply(&mut model, &found.state.watch.interventions);
         Ok(Self {
             family: config.family,
-            model: config.model,
+            model,
             spec: found.state.data.spec,
             seed: config.seed,
             step: found.state.step,

@@ -1,16 +1,20 @@
 //! The loop.
 
+mod healing;
+
 use std::{
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
 
-use galatea_models::{Purpose, SampleRequest, Session, StepReport, Turn};
+use galatea_data::HostBatch;
+use galatea_models::{Demand, Purpose, SampleRequest, Session, StepReport, Turn};
 
 use crate::{
-    Context, DataState, Error, Event, Feed, Observer, Progress, Result, RunConfig, Writer, announce, checkpoint,
-    config::differences, feed::Prefetch, plan::due,
+    Context, DataState, Error, Event, Feed, Finding, HealMode, Intervention, Monitor, Observer, Progress, Result,
+    RunConfig, Writer, announce, checkpoint, checkpoint::WatchState, config::differences, feed::Prefetch, heal,
+    plan::due,
 };
 
 /// Seed of the grids of samples. The default of `galatea sample`, so that its first samples are those of the last grid.
@@ -54,6 +58,10 @@ pub struct Summary {
     pub checkpoint: Option<PathBuf>,
     /// Where the last grid of samples goes.
     pub samples: Option<PathBuf>,
+    /// What the monitor has found, in all attempts.
+    pub findings: Vec<Finding>,
+    /// What was done about it.
+    pub interventions: Vec<Intervention>,
 }
 
 /// Trains `session`, fresh from `config`, until the steps of the plan are done or `stop` is set.
@@ -62,9 +70,12 @@ pub struct Summary {
 /// same config and data, same bits. With `train.minutes` set, a run without checkpoints first finds out how many steps
 /// fit, and writes their number into its config in place of the minutes.
 ///
+/// With the monitor on, training is looked at on the way ([`Monitor`]). With `heal=auto`, a severe finding sends it back to
+/// the last checkpoint that was healthy, and on with other settings; that too is a function of config and data.
+///
 /// # Errors
 /// If the run was started with other settings or data, no checkpoint can be read, an example cannot be read, a value
-/// becomes infinite or NaN ([`Error::Diverged`]), something cannot be written, or an observer fails. What was written
+/// becomes infinite or NaN and nothing is left to heal it ([`Error::Diverged`]), something cannot be written, or an observer fails. What was written
 /// before stays whole, and observers are told before this returns.
 pub fn train(
     session: &mut dyn Session,
@@ -90,6 +101,8 @@ pub fn train(
         began: Instant::now(),
         progress: Progress { step: 0, steps: config.train.steps, images_seen: 0, seconds: 0.0 },
         seconds_before: 0.0,
+        monitor: None,
+        watch: WatchState::default(),
         saved: None,
         drawn: None,
         stop_reason: None,
@@ -113,6 +126,8 @@ struct Course<'a> {
     began: Instant,
     progress: Progress,
     seconds_before: f64,
+    monitor: Option<Monitor>,
+    watch: WatchState,
     /// The last checkpoint and its step.
     saved: Option<(u64, PathBuf)>,
     /// The last grid and its step.
@@ -120,49 +135,85 @@ struct Course<'a> {
     stop_reason: Option<String>,
 }
 
+/// What has become of training.
+enum Outcome {
+    On,
+    Ended(End),
+    /// Something is found that going back may heal; with the error, if training cannot go on without.
+    Ill(Finding, Option<Error>),
+}
+
 impl Course<'_> {
     fn run(&mut self) -> Result<Summary> {
         self.config.train.validate()?;
         self.resume()?;
         self.fix_steps()?;
+        self.start_monitor()?;
         if self.is_told_to_stop() {
             return self.end(End::Interrupted);
         }
         let Progress { step: done, steps, .. } = self.progress;
         self.announce(&Event::Started { done, steps })?;
-        let seed = self.config.seed;
+        loop {
+            match self.stretch()? {
+                Outcome::Ended(end) => return self.end(end),
+                Outcome::Ill(finding, error) => match (self.heal(&finding)?, error) {
+                    (false, Some(error)) => return Err(error),
+                    _ => {}
+                },
+                Outcome::On => {}
+            }
+        }
+    }
+
+    /// Trains until the last step, or until it has to go back.
+    fn stretch(&mut self) -> Result<Outcome> {
+        let Progress { step: done, steps, .. } = self.progress;
         let demand = self.session.demand();
-        let mut feed = Prefetch::start(self.feed, seed, done + 1..=steps, demand);
+        let mut feed = Prefetch::start(self.feed, self.config.seed, done + 1..=steps, demand);
         let mut pace = Pace::start();
         for step in done + 1..=steps {
             let batches = feed.next()?;
-            let report = self.session.step(Turn { seed, step, steps }, &batches)?;
-            self.progress.step = step;
-            self.progress.images_seen += (demand.batch * demand.batches) as u64;
-            self.check(&report)?;
-            let seconds_per_step = pace.tick();
-            self.announce(&Event::Step {
-                report: &report,
-                images_per_second: (demand.batch * demand.batches) as f64 / seconds_per_step,
-                seconds_left: (steps - step) as f64 * seconds_per_step,
-            })?;
-            if step == 1 || due(step, self.config.train.sample_every) {
-                self.draw()?;
-            }
-            if due(step, self.config.train.checkpoint_every) {
-                self.save()?;
-            }
-            if step == steps {
-                break;
-            }
-            if self.is_told_to_stop() {
-                return self.end(End::Interrupted);
-            }
-            if let Some(reason) = self.stop_reason.take() {
-                return self.end(End::Stopped { reason });
+            match self.advance(step, &batches, demand, &mut pace).or_else(|error| self.divergence(error))? {
+                Outcome::On => {}
+                turn => return Ok(turn),
             }
         }
-        self.end(End::Finished)
+        Ok(Outcome::Ended(End::Finished))
+    }
+
+    /// One step, and what is due after it.
+    fn advance(&mut self, step: u64, batches: &[HostBatch], demand: Demand, pace: &mut Pace) -> Result<Outcome> {
+        let steps = self.progress.steps;
+        let report = self.session.step(Turn { seed: self.config.seed, step, steps }, batches)?;
+        self.progress.step = step;
+        self.progress.images_seen += (demand.batch * demand.batches) as u64;
+        self.check(&report)?;
+        let seconds_per_step = pace.tick();
+        self.announce(&Event::Step {
+            report: &report,
+            images_per_second: (demand.batch * demand.batches) as f64 / seconds_per_step,
+            seconds_left: (steps - step) as f64 * seconds_per_step,
+        })?;
+        if let Some(finding) = self.look(&report)? {
+            return Ok(Outcome::Ill(finding, None));
+        }
+        if step == 1 || due(step, self.config.train.sample_every) {
+            self.draw()?;
+        }
+        if due(step, self.config.train.checkpoint_every) {
+            self.save()?;
+        }
+        if step == steps {
+            return Ok(Outcome::Ended(End::Finished));
+        }
+        if self.is_told_to_stop() {
+            return Ok(Outcome::Ended(End::Interrupted));
+        }
+        if let Some(reason) = self.stop_reason.take() {
+            return Ok(Outcome::Ended(End::Stopped { reason }));
+        }
+        Ok(Outcome::On)
     }
 
     /// Goes to where the newest whole checkpoint was, if there is one.
@@ -178,6 +229,12 @@ impl Course<'_> {
             let state = found.state;
             if state.data.fingerprint != self.data.fingerprint {
                 return Err(Error::OtherData { run: self.run.path().to_owned() });
+            }
+            self.watch = state.watch;
+            if !self.watch.interventions.is_empty() {
+                let mut settings = self.config.model.clone();
+                heal::apply(&mut settings, &self.watch.interventions);
+                self.session.restart(&settings)?;
             }
             self.session.load(&found.parts, Purpose::Training)?;
             self.progress = Progress { step: state.step, steps: state.steps, ..self.progress };
@@ -290,9 +347,15 @@ impl Course<'_> {
     fn save(&mut self) -> Result<()> {
         self.progress.seconds = self.seconds();
         let parts = self.session.parts();
-        let path = checkpoint::save(self.run, &self.progress, &self.config, &self.data, &parts)?;
+        self.watch.monitor = self.monitor.as_ref().map(Monitor::state).unwrap_or_default();
+        let about = (&self.data, &self.watch);
+        let path = checkpoint::save(self.run, &self.progress, &self.config, about, &parts)?;
         self.saved = Some((self.progress.step, path.clone()));
-        if let Err(error) = checkpoint::prune(self.run, self.progress.step, &self.config.train) {
+        let also = match (&self.monitor, self.config.heal.mode) {
+            (Some(monitor), HealMode::Auto) => &monitor.worth_keeping()[..],
+            _ => &[],
+        };
+        if let Err(error) = checkpoint::prune(self.run, self.progress.step, &self.config.train, also) {
             self.announce(&Event::Warning { text: &error.to_string() })?;
         }
         self.announce(&Event::Checkpointed { path: &path })
@@ -316,6 +379,8 @@ impl Course<'_> {
             seconds: self.seconds(),
             checkpoint: self.saved.as_ref().map(|(_, path)| path.clone()),
             samples: self.drawn.as_ref().map(|(_, path)| path.clone()),
+            findings: self.watch.findings.clone(),
+            interventions: self.watch.interventions.clone(),
         };
         self.announce(&match summary.end {
             End::Interrupted => Event::Interrupted { checkpoint: summary.checkpoint.as_deref() },
@@ -329,7 +394,8 @@ impl Course<'_> {
     }
 
     fn announce(&mut self, event: &Event<'_>) -> Result<()> {
-        let context = context(&*self.session, self.run, &self.config, &self.progress, self.seconds());
+        let attempt = self.watch.interventions.len();
+        let context = context(&*self.session, self.run, &self.config, &self.progress, (self.seconds(), attempt));
         let reason = announce(self.observers, event, &context)?;
         self.stop_reason = self.stop_reason.take().or(reason);
         Ok(())
@@ -348,7 +414,8 @@ impl Course<'_> {
             }
             _ => Event::Failed { text: &text },
         };
-        let context = context(&*self.session, self.run, &self.config, &self.progress, self.seconds());
+        let attempt = self.watch.interventions.len();
+        let context = context(&*self.session, self.run, &self.config, &self.progress, (self.seconds(), attempt));
         for observer in self.observers.iter_mut() {
             // There is an error already, and it is the one to tell.
             let _ = observer.observe(&event, &context);
@@ -361,9 +428,10 @@ fn context<'a>(
     run: &'a Writer,
     config: &'a RunConfig,
     progress: &Progress,
-    seconds: f64,
+    (seconds, attempt): (f64, usize),
 ) -> Context<'a> {
-    Context { session, run, plan: &config.train, step: progress.step, images_seen: progress.images_seen, seconds }
+    let Progress { step, images_seen, .. } = *progress;
+    Context { session, run, plan: &config.train, step, images_seen, seconds, attempt }
 }
 
 /// The time of a step, smoothed over about 50.

@@ -38,8 +38,10 @@ pub use galatea_data::{
 pub use galatea_kernels::set_threads;
 pub use galatea_metrics::{METRICS, Report};
 pub use galatea_models::{Family, Info, Latent, SampleRequest, Session, StepReport, registry};
+pub use galatea_train::monitor::Switch;
 pub use galatea_train::{
-    Action, Context, End, Event, Observer, Plan, Reading, Result as TrainResult, Run, RunConfig, Summary, checkpoint,
+    Action, Context, End, Event, Finding, HealOptions, Intervention, Kind, Look, MonitorOptions, Observer, Plan,
+    Reading, Result as TrainResult, Run, RunConfig, Severity, Summary, checkpoint,
 };
 pub use generator::Generator;
 pub use request::{DataSettings, Request, Resolved};

@@ -7,7 +7,8 @@ use galatea_data::formats::FORMATS;
 use galatea_data::settings::{Key, Settings, nearest, overlay, to_table, unknown};
 use galatea_data::{AugmentOptions, DataOptions, Dataset, settings};
 use galatea_models::{Family, registry};
-use galatea_train::{DataConfig, Plan, RunConfig};
+use galatea_train::monitor::Switch;
+use galatea_train::{DataConfig, HealMode, HealOptions, MonitorOptions, Plan, RunConfig};
 use toml::{Table, Value};
 
 use crate::evaluation::{EvalOptions, can_judge};
@@ -92,8 +93,8 @@ impl Request {
         self
     }
 
-    /// The same with a setting: a key of the family (`batch`), of the loop (`train.steps`), of the data (`data.size`) or of
-    /// judging (`eval.samples`), or `preset`.
+    /// The same with a setting: a key of the family (`batch`), of the loop (`train.steps`), of the data (`data.size`), of
+    /// judging (`eval.samples`), of the monitor (`monitor.every`) or of healing (`heal`), or `preset`.
     #[must_use]
     pub fn set(mut self, key: &str, value: impl std::fmt::Display) -> Self {
         self.settings.push(format!("{key}={value}"));
@@ -160,6 +161,9 @@ impl Request {
 
         // What is quick to check comes before the data, which may take minutes to read.
         let mut plan = layers.plan(family)?;
+        let monitor: MonitorOptions = overlay("monitor", &layers.monitor)?;
+        let heal: HealOptions = overlay("heal", &layers.heal)?;
+        check_heal(&heal, &monitor)?;
         let seed = self.seed.or(layers.seed).unwrap_or(0);
         if i64::try_from(seed).is_err() {
             return Err(Error::usage(format!("the seed {seed} is too large"), "seeds are below 2^63"));
@@ -181,6 +185,8 @@ impl Request {
             train: plan,
             model,
             eval: to_table(&eval),
+            monitor,
+            heal,
         };
         Ok(Resolved { config, family, data, data_settings, eval })
     }
@@ -228,6 +234,8 @@ struct Layers {
     train: Table,
     model: Table,
     eval: Table,
+    monitor: Table,
+    heal: Table,
 }
 
 impl Layers {
@@ -257,8 +265,10 @@ impl Layers {
                 ("train", Value::Table(train)) => layers.train = train,
                 ("model", Value::Table(model)) => layers.model = model,
                 ("eval", Value::Table(eval)) => layers.eval = eval,
+                ("monitor", Value::Table(monitor)) => layers.monitor = monitor,
+                ("heal", Value::Table(heal)) => layers.heal = heal,
                 (key, value) => {
-                    let known = ["family", "seed", "data", "train", "model", "eval"];
+                    let known = ["family", "seed", "data", "train", "model", "eval", "monitor", "heal"];
                     let hint = match nearest(key, &known) {
                         Some(name) if name != key => format!("did you mean `{name}`?"),
                         Some(_) => format!("`{key}` cannot be `{value}`; {COMPARE}"),
@@ -303,10 +313,21 @@ impl Layers {
             *preset = Some(text.trim().to_owned());
             return Ok(());
         }
+        // `monitor=off` and `heal=auto` are what people write.
+        let key = match key {
+            "monitor" => "monitor.mode",
+            "heal" => "heal.mode",
+            key => key,
+        };
         let keys = |keys: Vec<Key>| keys.into_iter().map(|key| key.name).collect::<Vec<_>>();
         let model = keys(family.keys());
-        let tables =
-            [("data", keys(DataSettings::keys())), ("train", keys(Plan::keys())), ("eval", keys(EvalOptions::keys()))];
+        let tables = [
+            ("data", keys(DataSettings::keys())),
+            ("train", keys(Plan::keys())),
+            ("eval", keys(EvalOptions::keys())),
+            ("monitor", keys(MonitorOptions::keys())),
+            ("heal", keys(HealOptions::keys())),
+        ];
         if let Some((section, rest)) = key.split_once('.') {
             let table = match section {
                 "model" => &mut self.model,
@@ -320,10 +341,12 @@ impl Layers {
                     &mut self.train
                 }
                 "eval" => &mut self.eval,
+                "monitor" => &mut self.monitor,
+                "heal" => &mut self.heal,
                 _ => {
                     return Err(Error::usage(
                         format!("there is no setting `{key}`"),
-                        "settings begin with `model.`, `data.`, `train.` or `eval.`",
+                        "settings begin with `model.`, `data.`, `train.`, `eval.`, `monitor.` or `heal.`",
                     ));
                 }
             };
@@ -374,6 +397,17 @@ impl Layers {
         }
         Ok(())
     }
+}
+
+/// Healing acts on what the monitor sees.
+fn check_heal(heal: &HealOptions, monitor: &MonitorOptions) -> Result<()> {
+    if heal.mode == HealMode::Auto && monitor.mode == Switch::Off {
+        return Err(Error::usage(
+            "`heal=auto` acts on what the monitor sees, and the monitor is off",
+            "leave `monitor=off` out",
+        ));
+    }
+    Ok(())
 }
 
 /// A value as TOML has it, or else as text: `32`, `0.5`, `true`, `[1, 2]`, `cover`.

@@ -126,7 +126,7 @@ fn go(
     surroundings: Surroundings,
 ) -> Result<Trained> {
     let split = galatea_data::split(&*data, settings.read.holdout);
-    let mut feed = Feed::new(data.clone(), split.train.clone())?;
+    let mut feed = Feed::new(data.clone(), split.train.clone())?.with_held_back(split.held_back.clone());
     if !settings.augment.is_off() {
         let spec = data.spec().clone();
         feed = feed.with_transform(Arc::new(move |seed, first: u64, batch: &mut HostBatch| {

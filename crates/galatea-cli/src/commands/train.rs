@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use galatea::{End, Error, Request, Surroundings, Trained, device};
+use galatea::{End, Error, Request, Summary, Surroundings, Switch, Trained, device};
 use serde_json::json;
 
 use crate::args::{Common, TrainArgs};
@@ -80,6 +80,7 @@ fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Res
         let line = json!({
             "event": "finished", "run": run.path(), "step": summary.step, "images_seen": summary.images_seen,
             "seconds": summary.seconds, "samples": summary.samples, "report": report,
+            "findings": summary.findings, "interventions": summary.interventions,
             "peak_memory_bytes": peak_memory(), "first_step_seconds": first_step.map(Duration::as_secs_f64),
         });
         print_line(&line.to_string())?;
@@ -90,6 +91,9 @@ fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Res
     }
     if let Some(report) = report {
         print(&report.to_string())?;
+    }
+    if run.config().is_ok_and(|config| config.monitor.mode == Switch::On) {
+        progress::note(common, &watched(summary));
     }
     let mut text = format!("{} steps in {:.0} s", summary.step, summary.seconds);
     if let Some(time) = first_step {
@@ -104,6 +108,23 @@ fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Res
     text.push_str(&format!("\nmore of them: galatea sample {reference} -n 100 -o grid.png"));
     progress::note(common, &text);
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the monitor has found, and what was done about it.
+fn watched(summary: &Summary) -> String {
+    if summary.findings.is_empty() {
+        return "monitor: nothing to complain of".to_owned();
+    }
+    let mut lines: Vec<(u64, String)> = Vec::new();
+    let mut interventions = summary.interventions.iter().peekable();
+    for finding in &summary.findings {
+        lines.push((finding.step, progress::finding_text(finding)));
+        while let Some(done) = interventions.next_if(|done| done.step == finding.step && done.kind == finding.kind) {
+            lines.push((done.step, format!("  -> back to {}, with {}", done.back_to_text(), done.changes_text())));
+        }
+    }
+    let lines: Vec<String> = lines.into_iter().map(|(_, line)| format!("monitor: {line}")).collect();
+    lines.join("\n")
 }
 
 /// The most memory that this process has held, where the system tells.

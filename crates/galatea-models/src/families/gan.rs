@@ -246,7 +246,8 @@ impl Model for Gan {
             let loss = game.discriminator_loss(&*self.discriminator, pair.clone(), labels.clone(), &mut report);
             let penalty = game.penalty(&*self.discriminator, pair, labels.clone(), (turn, round), &mut report);
             let loss = penalty.into_iter().fold(loss, Tensor::add);
-            self.discriminator.descend(loss, game.settings.discriminator_rate(turn));
+            let rate = game.settings.discriminator_rate(turn);
+            self.discriminator.descend_noting(loss, rate, turn, ("gradient_d", &mut report));
             last = Some((x, labels, batch.len()));
         }
         // 5. Fresh latent vectors; 6. G goes down its loss under D, which is held constant.
@@ -257,7 +258,8 @@ impl Model for Gan {
         let loss = game.generator_loss(&self.discriminator.frozen(), pair, labels.clone(), &mut report);
         let again = |z| self.generator.forward(z, labels);
         let loss = game.with_mode_seeking(loss, (z, fake), again, (turn, batches.len() + 1), &mut report);
-        self.generator.descend(loss, game.settings.generator_rate(turn));
+        let rate = game.settings.generator_rate(turn);
+        self.generator.descend_noting(loss, rate, turn, ("gradient_g", &mut report));
         self.average =
             self.average.take().map(|mean| average::follow(mean, &*self.generator, game.settings.ema, turn.step));
         self.sampler.take();
@@ -313,6 +315,11 @@ impl Model for Gan {
 
     fn as_latent(&self) -> Option<&dyn Latent> {
         Some(self)
+    }
+
+    fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
+        let examples = Scale::reduced(self.scale.as_ref(), examples);
+        self.game.judge_alone::<2>(&*self.discriminator, &examples, &[self.shape.iter().product()])
     }
 }
 

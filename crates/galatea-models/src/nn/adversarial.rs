@@ -243,12 +243,9 @@ impl Game {
                 "train and resume on data of the same shape",
             ));
         }
-        let Remedies { pack, minibatch_std, minibatch_discrimination, .. } = self.settings.remedies;
-        if (pack > 1 || minibatch_std + minibatch_discrimination > 0) && batch.len() != self.settings.batch {
-            return Err(Error::usage(
-                format!("a batch has {} examples, the model compares {}", batch.len(), self.settings.batch),
-                "give as many as the model demands",
-            ));
+        let pack = self.settings.remedies.pack;
+        if batch.len() < pack {
+            return Err(Error::usage(format!("{} examples are less than a pack of {pack}", batch.len()), "give more"));
         }
         let x = filled(dims, &self.device, |values| values.copy_from_slice(&batch.values.values));
         Ok((x, self.labels(batch.labels.as_deref(), batch.len(), &self.device)?))
@@ -283,13 +280,21 @@ impl Game {
 
     /// Real and generated examples as the discriminator sees them, in one batch of packs.
     fn both<const D: usize>(&self, real: Tensor<D>, fake: Tensor<D>, labels: Labels) -> (Tensor<D>, Labels) {
-        let labels = labels.map(|labels| join(labels.clone(), labels));
-        self.packed(join(real, fake), labels)
+        let (real, _) = self.packed(real, None);
+        let (fake, labels) = self.packed(fake, labels);
+        (join(real, fake), labels.map(|labels| join(labels.clone(), labels)))
     }
 
+    /// Examples and classes in packs; what is left of a batch that does not come out even is left out.
     fn packed<const D: usize>(&self, x: Tensor<D>, labels: Labels) -> (Tensor<D>, Labels) {
         let count = self.settings.remedies.pack;
         (pack(x, count), labels.map(|labels| pack(labels, count)))
+    }
+
+    /// Logits of examples, one for each pack.
+    pub fn judge<const D: usize>(&self, critic: &impl Critic<D>, x: Tensor<D>, labels: Labels) -> Tensor<2> {
+        let (x, labels) = self.packed(x, labels);
+        critic.judge(x, labels)
     }
 
     /// The discriminator's loss on real and generated examples, which pass it as one batch; noted in `report` with its
@@ -332,8 +337,7 @@ impl Game {
             }
             halves(critic.logits(features, labels))
         } else {
-            let (fake, labels) = self.packed(fake, labels);
-            let fake = critic.judge(fake, labels);
+            let fake = self.judge(critic, fake, labels);
             Judged { real: fake.clone(), fake }
         };
         let loss = (self.loss.generator)(judged);
@@ -447,6 +451,24 @@ impl Game {
         let sum = terms.into_iter().reduce(|a, b| a + b)?;
         report.note("penalty", value(&sum));
         Some(sum.mul_scalar(penalty_every as f64 * penalty_end.powf(turn.progress())))
+    }
+
+    /// The logits of `critic`, which learns nothing, on real examples; `None` if it judges several examples together.
+    ///
+    /// # Errors
+    /// As [`real`](Self::real).
+    pub fn judge_alone<const D: usize>(
+        &self,
+        critic: &impl Critic<D>,
+        examples: &HostBatch,
+        shape: &[usize],
+    ) -> Result<Option<Vec<f32>>> {
+        let Remedies { pack, minibatch_std, minibatch_discrimination, .. } = self.settings.remedies;
+        if pack > 1 || minibatch_std + minibatch_discrimination > 0 {
+            return Ok(None);
+        }
+        let (x, labels) = self.real::<D>(examples, shape)?;
+        Ok(Some(to_vec(critic.judge(x, labels).inner())))
     }
 
     fn check_latents(&self, latents: &HostTensor) -> Result<()> {

@@ -11,7 +11,10 @@ use galatea_kernels::burn::{AdamStep, adam_step, from_vec, squared_norm, to_vec}
 
 use super::remedy::History;
 use super::weights;
-use crate::{Part, Purpose, Result};
+use crate::{Part, Purpose, Result, StepReport, Turn};
+
+/// Steps between two at which norms of gradients are noted: each takes a pass over the gradient.
+const NOTED_EVERY: u64 = 20;
 
 /// Settings of [`Optimized`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,24 +66,39 @@ impl<M: Module> Optimized<M> {
 
     /// One step of Adam down the gradient of `loss`. Returns the gradient's norm where it was needed.
     pub fn descend(&mut self, loss: Tensor<1>, learning_rate: f64) -> Option<f64> {
-        let mut tape = loss.backward();
-        let gradients = GradientsParams::from_module(&mut tape, &**self);
-        drop(tape);
-        self.apply(gradients, learning_rate)
+        self.apply(self.gradients(loss), learning_rate, self.adam.clip > 0.0)
     }
 
-    fn apply(&mut self, mut gradients: GradientsParams, learning_rate: f64) -> Option<f64> {
+    /// As [`descend`](Self::descend); at every 20th step, and where it was needed, the gradient's norm is noted as `name`.
+    pub fn descend_noting(
+        &mut self,
+        loss: Tensor<1>,
+        learning_rate: f64,
+        turn: Turn,
+        (name, report): (&'static str, &mut StepReport),
+    ) {
+        let measure = self.adam.clip > 0.0 || turn.step.is_multiple_of(NOTED_EVERY);
+        if let Some(norm) = self.apply(self.gradients(loss), learning_rate, measure) {
+            report.note(name, norm);
+        }
+    }
+
+    fn gradients(&self, loss: Tensor<1>) -> GradientsParams {
+        GradientsParams::from_module(&mut loss.backward(), &**self)
+    }
+
+    fn apply(&mut self, mut gradients: GradientsParams, learning_rate: f64, measure: bool) -> Option<f64> {
         self.steps += 1;
         if let Some(history) = &self.history {
             history.pull(&**self, &mut gradients);
         }
-        let norm = (self.adam.clip > 0.0).then(|| {
+        let norm = measure.then(|| {
             let mut sum = Norm { gradients: &gradients, sum: 0.0 };
             (**self).visit(&mut sum);
             sum.sum.sqrt()
         });
         let Adam { beta_1, beta_2, epsilon, clip, .. } = self.adam;
-        let scale = norm.filter(|norm| *norm > clip).map_or(1.0, |norm| (clip / norm) as f32);
+        let scale = norm.filter(|norm| clip > 0.0 && *norm > clip).map_or(1.0, |norm| (clip / norm) as f32);
         let step = AdamStep {
             lr: learning_rate as f32,
             beta_1: beta_1 as f32,

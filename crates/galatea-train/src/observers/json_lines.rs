@@ -7,7 +7,7 @@ use std::{
 };
 
 use galatea_data::write;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{Action, Context, Error, Event, Observer, Reading, Result, disk, plan::due};
@@ -30,8 +30,8 @@ impl Observer for JsonLines {
         match event {
             Event::Started { done, .. } => {
                 let path = context.run.log_path();
-                truncate(&path, *done)?;
-                truncate(&context.run.metrics_path(), *done)?;
+                truncate(&path, context.attempt, *done)?;
+                truncate(&context.run.metrics_path(), context.attempt, *done)?;
                 self.log = Some((append(&path)?, path));
             }
             Event::Step { report, images_per_second, .. } => {
@@ -45,6 +45,9 @@ impl Observer for JsonLines {
                     write_line(log, path, line)?;
                 }
             }
+            Event::Looked { look } => self.write("look", look, context)?,
+            Event::Found { finding } => self.write("finding", finding, context)?,
+            Event::Healed { intervention } => self.write("intervention", intervention, context)?,
             Event::Evaluated { reading } => append_readings(context, std::slice::from_ref(*reading))?,
             _ => {}
         }
@@ -70,12 +73,25 @@ pub fn append_readings(context: &Context<'_>, readings: &[Reading]) -> Result<()
     Ok(())
 }
 
+impl JsonLines {
+    /// A line of the log that is about something else than a step: `{"event": name, "step": .., ..}`.
+    fn write(&mut self, name: &str, what: &impl Serialize, context: &Context<'_>) -> Result<()> {
+        let Some((log, path)) = &mut self.log else { return Ok(()) };
+        let mut line = stamp(context);
+        line.insert("event".into(), json!(name));
+        if let Ok(Value::Object(values)) = serde_json::to_value(what) {
+            line.extend(values.into_iter().filter(|(_, value)| !value.is_null()));
+        }
+        write_line(log, path, line)
+    }
+}
+
 fn stamp(context: &Context<'_>) -> Map<String, Value> {
-    let Context { step, images_seen, seconds, .. } = context;
-    [("step", json!(step)), ("images_seen", json!(images_seen)), ("seconds", json!(round(*seconds)))]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into_iter()
-        .collect()
+    let Context { step, images_seen, seconds, attempt, .. } = context;
+    let stamp = [("step", json!(step)), ("images_seen", json!(images_seen)), ("seconds", json!(round(*seconds)))];
+    // Of a run that never went back there is only one.
+    let attempt = (*attempt > 0).then(|| ("attempt", json!(attempt)));
+    stamp.into_iter().chain(attempt).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Three decimals: more is noise in a time.
@@ -93,18 +109,23 @@ fn write_line(file: &mut File, path: &Path, line: Map<String, Value>) -> Result<
     file.write_all(text.as_bytes()).map_err(|error| Error::io("write", path, error))
 }
 
-/// Removes the lines of later steps, and half a line at the end.
-fn truncate(path: &Path, step: u64) -> Result<()> {
+/// Removes the lines of later steps of this attempt, those of later attempts, and half a line at the end.
+fn truncate(path: &Path, attempt: usize, step: u64) -> Result<()> {
     #[derive(Deserialize)]
     struct Line {
         step: u64,
+        #[serde(default)]
+        attempt: usize,
     }
     if !path.exists() {
         return Ok(());
     }
     let bytes = disk::read(path)?;
     let text = String::from_utf8_lossy(&bytes);
-    let is_kept = |line: &&str| serde_json::from_str::<Line>(line).is_ok_and(|line| line.step <= step);
+    let is_kept = |line: &&str| {
+        serde_json::from_str::<Line>(line)
+            .is_ok_and(|line| line.attempt < attempt || line.attempt == attempt && line.step <= step)
+    };
     let kept: String = text.lines().filter(is_kept).flat_map(|line| [line, "\n"]).collect();
     if kept.as_bytes() != bytes {
         write::file(path, kept.as_bytes())?;
@@ -120,12 +141,17 @@ mod tests {
     fn lines_of_later_steps_and_half_lines_go() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.jsonl");
-        truncate(&path, 5).unwrap();
+        truncate(&path, 0, 5).unwrap();
         assert!(!path.exists());
         std::fs::write(&path, "{\"step\":1}\n{\"step\":5,\"a\":2}\n{\"step\":6}\n{\"st").unwrap();
-        truncate(&path, 5).unwrap();
+        truncate(&path, 0, 5).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"step\":1}\n{\"step\":5,\"a\":2}\n");
-        truncate(&path, 0).unwrap();
+        truncate(&path, 0, 0).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+        // What was tried before training went back stays.
+        let before = "{\"step\":8}\n{\"step\":3,\"attempt\":1}\n";
+        std::fs::write(&path, format!("{before}{{\"step\":4,\"attempt\":1}}\n{{\"step\":1,\"attempt\":2}}\n")).unwrap();
+        truncate(&path, 1, 3).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
     }
 }

@@ -37,11 +37,12 @@ impl TensorBoard {
         let file = OpenOptions::new().create_new(true).append(true).open(&path);
         self.file = Some((file.map_err(|error| Error::io("create", &path, error))?, path));
         self.write(&event(0, |out| text(out, 3, b"brain.Event:2")))?;
-        if earlier > 0 {
-            // `SessionLog { status: START }`: forget this step and later ones.
-            self.write(&event(done + 1, |out| text(out, 7, &[1 << 3, 1])))?;
-        }
-        Ok(())
+        if earlier > 0 { self.forget(done + 1) } else { Ok(()) }
+    }
+
+    /// Has TensorBoard forget what it has of this step and later ones: `SessionLog { status: START }`.
+    fn forget(&mut self, from: u64) -> Result<()> {
+        self.write(&event(from, |out| text(out, 7, &[1 << 3, 1])))
     }
 
     fn summary(&mut self, step: u64, values: &[Vec<u8>]) -> Result<()> {
@@ -76,6 +77,15 @@ impl Observer for TensorBoard {
                 let png = write::overview(&samples.values, session.spec(), *columns)?;
                 self.summary(step, &[image("samples", &png)])?;
             }
+            Event::Looked { look } => {
+                let scores = look.samples.map(|scores| {
+                    [("diversity", scores.diversity), ("coverage", scores.coverage), ("spread", scores.spread)]
+                });
+                let values: Vec<Vec<u8>> =
+                    scores.iter().flatten().map(|(name, value)| scalar(&format!("monitor/{name}"), *value)).collect();
+                self.summary(step, &values)?;
+            }
+            Event::Healed { intervention } => self.forget(intervention.back_to + 1)?,
             Event::Evaluated { reading } => {
                 let tag = format!("metrics/{}", reading.metric);
                 self.summary(step, &[scalar(&tag, reading.value)])?;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod checkpoints;
+mod heal;
 mod kill;
 mod loops;
 mod resume;

@@ -11,7 +11,8 @@ use galatea_models::{
     Demand, Entry, Error, Family, Info, Model, Part, Purpose, Result, SampleRequest, Session, StepReport, Turn,
 };
 use galatea_train::{
-    Action, Context, DataConfig, Event, Feed, Observer, Plan, Run, RunConfig, Summary, Writer, observers,
+    Action, Context, DataConfig, Event, Feed, HealOptions, MonitorOptions, Observer, Plan, Run, RunConfig, Summary,
+    Writer, monitor::Switch, observers,
 };
 use toml::Table;
 
@@ -182,6 +183,9 @@ pub(crate) fn config(steps: u64, train: &str, model: &str) -> RunConfig {
         train: plan,
         model: TOY.resolve(&model.parse().unwrap(), &spec).unwrap(),
         eval: Table::new(),
+        // The toy's samples are all alike.
+        monitor: MonitorOptions { mode: Switch::Off, ..MonitorOptions::default() },
+        heal: HealOptions::default(),
     }
 }
 
@@ -198,6 +202,8 @@ pub(crate) fn feed() -> Feed {
 pub(crate) struct Witness {
     pub(crate) seen: Arc<Mutex<Vec<String>>>,
     pub(crate) die_after: Option<u64>,
+    /// An event that it does not survive: training goes back, or the first of this name after that.
+    pub(crate) die_at: Option<&'static str>,
 }
 
 impl Witness {
@@ -223,6 +229,9 @@ impl Observer for Witness {
             Event::Checkpointed { path } => format!("checkpointed {}", path.file_name().unwrap().display()),
             Event::Warning { text } => format!("warning {text}"),
             Event::Evaluated { reading } => format!("evaluated {}", reading.metric),
+            Event::Looked { .. } => return Ok(Action::Continue),
+            Event::Found { finding } => format!("found {} at {}", finding.kind.name(), finding.step),
+            Event::Healed { intervention } => format!("back to {}", intervention.back_to),
             Event::Diverged { quantity, checkpoint, .. } => {
                 format!("diverged {quantity} {:?}", checkpoint.and_then(|path| path.file_name()))
             }
@@ -230,6 +239,10 @@ impl Observer for Witness {
             Event::Failed { text } => format!("failed {text}"),
             Event::Finished { .. } => "finished".into(),
         };
+        let is_due = |event: &str| text.starts_with(event) && (event == "back to" || self.has("back to"));
+        if self.die_at.is_some_and(is_due) {
+            return Err(galatea_train::Error::usage("killed", ""));
+        }
         self.seen.lock().unwrap().push(text);
         Ok(Action::Continue)
     }

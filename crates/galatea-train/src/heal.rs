@@ -1,0 +1,238 @@
+//! What is done about a finding: settings that are changed, and the record of it.
+//!
+//! Remedies are changes of settings, by name of the setting, so that any family that has the setting is helped. Each list
+//! is tried in order; what a family does not have, or what is on already, is left out.
+
+use std::collections::BTreeMap;
+
+use galatea_data::{choice, settings};
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::monitor::{Kind, thousands};
+
+choice! {
+    /// What is done about severe findings.
+    pub enum HealMode {
+        /// Nothing: they are told.
+        Off = "off",
+        /// Training goes back to the last healthy checkpoint, and on with other settings.
+        Auto = "auto",
+    }
+}
+
+settings! {
+    /// What is done about severe findings (`heal.KEY`; `heal=auto` is short for `heal.mode=auto`).
+    pub struct HealOptions {
+        /// Nothing, or back to the last healthy checkpoint and on with other settings: off or auto.
+        mode: HealMode = HealMode::Off;
+        /// At most so many times.
+        max: usize = 3, in 1..=100;
+    }
+}
+
+/// What was done about a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intervention {
+    /// The step after which it was done.
+    pub step: u64,
+    /// What was found.
+    pub kind: Kind,
+    /// What it was seen by.
+    pub evidence: String,
+    /// The step of the checkpoint that training went back to; 0 is the beginning.
+    pub back_to: u64,
+    /// Settings that were changed: what they were and what they are, as in TOML.
+    pub changes: BTreeMap<String, [String; 2]>,
+}
+
+impl Intervention {
+    /// The changes in a sentence: `learning_rate_d 0.0002 -> 0.00005, r1 0.0 -> 1.0`.
+    pub fn changes_text(&self) -> String {
+        let changes = self.changes.iter().map(|(key, [old, new])| format!("{key} {old} -> {new}"));
+        changes.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Where training went back to, in words.
+    pub fn back_to_text(&self) -> String {
+        match self.back_to {
+            0 => "the beginning".to_owned(),
+            step => format!("step {}", thousands(step)),
+        }
+    }
+}
+
+/// Lays the changes of all `interventions` over `settings`.
+pub(crate) fn apply(settings: &mut Table, interventions: &[Intervention]) {
+    for (key, [_, new]) in interventions.iter().flat_map(|intervention| &intervention.changes) {
+        let parsed = format!("value = {new}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+        settings.insert(key.clone(), parsed.unwrap_or_else(|| Value::String(new.clone())));
+    }
+}
+
+/// A change of one setting: the value that it gets, if that is a change for the better.
+struct Change {
+    key: &'static str,
+    to: fn(&Value, &Table) -> Option<Value>,
+}
+
+/// `key` is off, and is switched on.
+macro_rules! switch_on {
+    ($key:literal, $value:expr) => {
+        Change { key: $key, to: |now, _| is_off(now).then(|| Value::from($value)) }
+    };
+}
+
+/// The slope of the discriminator at real examples is bounded, unless it is in another way.
+const R1: Change = Change {
+    key: "r1",
+    to: |now, all| {
+        let bounded = ["gradient_penalty", "r2"].iter().any(|key| all.get(*key).is_some_and(|value| !is_off(value)));
+        (is_off(now) && !bounded).then(|| Value::Float(1.0))
+    },
+};
+/// Its generator has no slope where the discriminator wins.
+const LOSS: Change = Change {
+    key: "loss",
+    to: |now, _| (now.as_str() == Some("minimax")).then(|| Value::String("non-saturating".into())),
+};
+const MOMENTUM: Change = Change { key: "beta_1", to: |now, _| (now.as_float()? > 0.5).then_some(Value::Float(0.5)) };
+const ONE_STEP: Change = Change {
+    key: "discriminator_steps",
+    to: |now, all| {
+        let is_critic = all.get("loss").and_then(Value::as_str) == Some("wasserstein");
+        (now.as_integer()? > 1 && !is_critic).then_some(Value::Integer(1))
+    },
+};
+const SLOWER_G: Change = Change { key: "learning_rate_g", to: |now, _| slower(now, 0.25) };
+const SLOWER_D: Change = Change { key: "learning_rate_d", to: |now, _| slower(now, 0.25) };
+/// The discriminator is brought down to the generator's rate.
+const EVEN_D: Change = Change {
+    key: "learning_rate_d",
+    to: |now, all| {
+        let rate_g = all.get("learning_rate_g")?.as_float()?;
+        (now.as_float()? > rate_g).then_some(Value::Float(rate_g))
+    },
+};
+const CLIP: Change = switch_on!("clip_gradient", 1.0);
+const NOISE: Change = switch_on!("instance_noise", 0.1);
+const SMOOTHING: Change = switch_on!("label_smoothing", 0.1);
+const AVERAGE: Change = switch_on!("ema", 0.99);
+const SEEKING: Change = switch_on!("mode_seeking", 1.0);
+const AUGMENT: Change = switch_on!("augment", "translation,cutout");
+/// The discriminator sees several examples at once, which changes its shape.
+const PACK: Change = Change { key: "pack", to: |now, _| (now.as_integer()? == 1).then_some(Value::Integer(2)) };
+
+/// What helps, in order. Each line is one intervention: the changes of it that apply are made together.
+fn remedies(kind: Kind) -> &'static [&'static [Change]] {
+    match kind {
+        Kind::DroppedModes | Kind::NearDuplicates => {
+            &[&[LOSS, ONE_STEP, EVEN_D, R1, MOMENTUM], &[SLOWER_G, SLOWER_D], &[SEEKING, NOISE], &[PACK], &[AVERAGE]]
+        }
+        Kind::Overpowering => {
+            &[&[LOSS, ONE_STEP, EVEN_D, R1, MOMENTUM], &[SLOWER_D], &[NOISE, SMOOTHING], &[SLOWER_G, SLOWER_D]]
+        }
+        Kind::Divergence => &[&[SLOWER_G, SLOWER_D, MOMENTUM], &[CLIP, R1], &[SLOWER_G, SLOWER_D]],
+        Kind::Oscillation => &[&[MOMENTUM, R1], &[SLOWER_G, SLOWER_D], &[AVERAGE]],
+        Kind::Overfitting => &[&[AUGMENT], &[R1, NOISE], &[SMOOTHING, SLOWER_D]],
+    }
+}
+
+/// The interventions that may help a model with these settings, best first, each as its changes.
+pub(crate) fn options(kind: Kind, settings: &Table) -> Vec<Vec<(&'static str, Value)>> {
+    let of = |change: &Change| Some((change.key, (change.to)(settings.get(change.key)?, settings)?));
+    let lines = remedies(kind).iter().map(|line| line.iter().filter_map(of).collect::<Vec<_>>());
+    lines.filter(|changes| !changes.is_empty()).collect()
+}
+
+/// What a person can do, in a sentence; empty if nothing is known.
+pub(crate) fn hint(kind: Kind, settings: &Table) -> String {
+    let options = options(kind, settings);
+    let show = |changes: &Vec<(&str, Value)>| {
+        changes.iter().map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"'))).collect::<Vec<_>>()
+    };
+    match options.first() {
+        Some(first) => format!(
+            "`--set {}` helps; `--set heal=auto` goes back to before it happened and does that by itself",
+            show(first).join(" ")
+        ),
+        None => String::new(),
+    }
+}
+
+fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Float(value) => *value == 0.0,
+        Value::Integer(value) => *value == 0,
+        Value::Boolean(value) => !value,
+        Value::String(value) => value == "off" || value == "none",
+        _ => false,
+    }
+}
+
+/// The rate times `factor`, to three digits, so that it is the same number when it has been written and read.
+fn slower(rate: &Value, factor: f64) -> Option<Value> {
+    let slower: f64 = format!("{:.2e}", rate.as_float()? * factor).parse().ok()?;
+    (slower >= 1e-7).then_some(Value::Float(slower))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing() -> Table {
+        "loss = 'minimax'\nr1 = 0.0\nbeta_1 = 0.9\nlearning_rate_g = 1e-4\nlearning_rate_d = 4e-4\ninstance_noise = 0.0\n\
+         gradient_penalty = 0.0\nlabel_smoothing = 0.1\ndiscriminator_steps = 5"
+            .parse()
+            .unwrap()
+    }
+
+    fn keys(kind: Kind, settings: &Table) -> Vec<Vec<&'static str>> {
+        options(kind, settings).iter().map(|changes| changes.iter().map(|(key, _)| *key).collect()).collect()
+    }
+
+    #[test]
+    fn remedies_that_are_on_or_unknown_are_left_out() {
+        let mut settings = listing();
+        assert_eq!(
+            keys(Kind::DroppedModes, &settings),
+            [
+                &["loss", "discriminator_steps", "learning_rate_d", "r1", "beta_1"][..],
+                &["learning_rate_g", "learning_rate_d"],
+                &["instance_noise"]
+            ]
+        );
+        settings.insert("r1".into(), Value::Float(1.0));
+        settings.remove("instance_noise");
+        settings.insert("loss".into(), "wasserstein".into());
+        settings.insert("learning_rate_d".into(), Value::Float(1e-4));
+        settings.insert("beta_1".into(), Value::Float(0.0));
+        assert_eq!(keys(Kind::DroppedModes, &settings), [["learning_rate_g", "learning_rate_d"]]);
+        assert_eq!(keys(Kind::Divergence, &Table::new()), [[""; 0]; 0]);
+        assert!(hint(Kind::Divergence, &Table::new()).is_empty());
+        assert!(Kind::ALL.iter().all(|kind| hint(*kind, &listing()).contains("`--set heal=auto`")));
+    }
+
+    #[test]
+    fn a_bounded_slope_is_not_bounded_again() {
+        let mut settings = listing();
+        settings.insert("gradient_penalty".into(), Value::Float(10.0));
+        assert!(keys(Kind::DroppedModes, &settings).iter().all(|keys| !keys.contains(&"r1")));
+    }
+
+    #[test]
+    fn changes_are_applied_in_order_and_said() {
+        let change = |key: &str, old: &str, new: &str| {
+            let changes = [(key.to_owned(), [old.to_owned(), new.to_owned()])].into();
+            let (kind, evidence) = (Kind::Divergence, String::new());
+            Intervention { step: 1_500, kind, evidence, back_to: 1_000, changes }
+        };
+        let all = [change("r1", "0.0", "1.0"), change("r1", "1.0", "2.5"), change("loss", "\"minimax\"", "\"hinge\"")];
+        let mut settings = listing();
+        apply(&mut settings, &all);
+        assert_eq!((settings["r1"].as_float(), settings["loss"].as_str()), (Some(2.5), Some("hinge")));
+        assert_eq!((all[0].changes_text(), all[0].back_to_text()), ("r1 0.0 -> 1.0".into(), "step 1,000".into()));
+        assert_eq!(slower(&Value::Float(2e-4), 0.25), Some(Value::Float(5e-5)));
+        assert_eq!(slower(&Value::Float(2e-7), 0.25), None);
+    }
+}

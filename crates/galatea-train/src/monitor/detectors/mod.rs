@@ -1,0 +1,49 @@
+//! What is looked for: pure functions from the looks so far to a finding, one file each.
+
+mod divergence;
+mod dropped_modes;
+mod near_duplicates;
+mod oscillation;
+mod overfitting;
+mod overpowering;
+#[cfg(test)]
+mod tests;
+
+use super::{Finding, Kind, Look, Series, Severity};
+
+type Detector = fn(&Series) -> Option<Finding>;
+
+/// All detectors; of findings at the same step, the first is acted on.
+const DETECTORS: &[Detector] = &[
+    divergence::detect,
+    dropped_modes::detect,
+    near_duplicates::detect,
+    overpowering::detect,
+    oscillation::detect,
+    overfitting::detect,
+];
+
+/// Looks that the most patient reason to go back needs before it speaks.
+pub(super) const LONGEST: u64 = 10;
+
+/// All that is wrong now.
+pub(super) fn all(series: &Series) -> Vec<Finding> {
+    DETECTORS.iter().filter_map(|detect| detect(series)).collect()
+}
+
+/// A finding at the newest look.
+fn found(series: &Series, kind: Kind, severity: Severity, since: u64, evidence: String) -> Option<Finding> {
+    Some(Finding { kind, severity, step: series.step(), since, evidence, hint: String::new() })
+}
+
+/// Mean of a value over looks that all have it.
+fn mean(looks: &[Look], value: impl Fn(&Look) -> Option<f64>) -> Option<f64> {
+    let values: Option<Vec<f64>> = looks.iter().map(value).collect();
+    values.filter(|values| !values.is_empty()).map(|values| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// The value in the middle; `None` of none.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}

@@ -1,0 +1,42 @@
+//! Mode collapse: samples are copies of each other, whether or not they are of all kinds.
+
+use super::found;
+use crate::monitor::{Finding, Kind, SampleScores, Series, Severity, thousands};
+
+/// This many more near-duplicates than there are among real examples are too many.
+const TOO_MANY: f64 = 0.4;
+/// Samples without such copies before have at most so many more than real examples.
+const FREE: f64 = 0.1;
+/// Looks that it lasts: if there were none before, and if there have always been some.
+const LOOKS: [usize; 2] = [3, 20];
+/// Samples that differ from each other by less than this share of what real examples do are a severe matter.
+const ALIKE: f64 = 0.5;
+
+pub(super) fn detect(series: &Series) -> Option<Finding> {
+    let expected = series.expected.as_ref()?.duplicates;
+    let best = series.best?.duplicates;
+    let copied = |count: usize| {
+        let scores: Vec<SampleScores> = series.scores(count)?;
+        scores.iter().all(|scores| scores.duplicates > expected + TOO_MANY).then_some(scores)
+    };
+    let (scores, count) = match best <= expected + FREE {
+        true => (copied(LOOKS[0])?, LOOKS[0]),
+        false => {
+            // Samples that begin as copies of one are no news: `dropped_modes` sees whether they spread.
+            let has_spread = |scores: &Vec<SampleScores>| scores.iter().all(|scores| scores.diversity > ALIKE);
+            (copied(LOOKS[1]).filter(has_spread)?, LOOKS[1])
+        }
+    };
+    let is_alike = scores.iter().all(|scores| scores.diversity < ALIKE);
+    let severity = if is_alike { Severity::Severe } else { Severity::Notice };
+    let evidence = format!(
+        "{:.0} % of samples are nearly equal to another, at {} looks up to step {}; of as many real examples {:.0} % are, \
+         and of samples it was {:.0} % at best",
+        100.0 * scores.last()?.duplicates,
+        count,
+        thousands(series.step()),
+        100.0 * expected,
+        100.0 * best
+    );
+    found(series, Kind::NearDuplicates, severity, series.before(count), evidence)
+}

@@ -1,0 +1,39 @@
+//! The discriminator tells real from generated with ease, while samples are poor: its slope is then next to nothing where
+//! samples are, and the generator learns nothing from it (Arjovsky and Bottou 2017, arXiv:1701.04862).
+
+use super::{found, mean};
+use crate::monitor::{Finding, Kind, Series, Severity, thousands};
+
+/// The difference of mean probabilities that is too much.
+const GAP: f64 = 0.85;
+/// Losses that are below this and not negative mean that hardly any example is taken for the other kind. That of a critic
+/// without a bound, such as Wasserstein's, is negative when it wins, and so it should be.
+const LOSS: f64 = 0.2;
+/// Looks that it lasts before it is told, and before it is severe.
+const LOOKS: [usize; 2] = [5, 10];
+/// Samples that cover more than this share of what real examples do are good all the same.
+const GOOD: f64 = 0.5;
+
+pub(super) fn detect(series: &Series) -> Option<Finding> {
+    let holds = |count: usize| {
+        series.last(count).filter(|looks| {
+            looks.iter().all(|look| {
+                look.gap().is_some_and(|gap| gap > GAP)
+                    && look.loss_d.is_some_and(|loss| (0.0..LOSS).contains(&loss))
+                    && look.samples.is_none_or(|scores| scores.coverage < GOOD)
+            })
+        })
+    };
+    let looks = holds(LOOKS[0])?;
+    let severity = if holds(LOOKS[1]).is_some() { Severity::Severe } else { Severity::Notice };
+    let evidence = format!(
+        "since step {} the discriminator gives real examples a probability of {:.3} and samples {:.3} on average, and \
+         its loss is {:.3}",
+        thousands(looks[0].step),
+        mean(looks, |look| look.d_real)?,
+        mean(looks, |look| look.d_fake)?,
+        mean(looks, |look| look.loss_d)?,
+    );
+    let count = if severity == Severity::Severe { LOOKS[1] } else { LOOKS[0] };
+    found(series, Kind::Overpowering, severity, series.before(count), evidence)
+}

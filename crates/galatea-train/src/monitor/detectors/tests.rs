@@ -1,0 +1,196 @@
+//! Each detector on made-up series: what it must see, and what it must not.
+
+use super::*;
+use crate::monitor::{Expected, SampleScores};
+
+/// Looks every 50 steps, each made by `look` from its number.
+fn series(count: u64, look: impl Fn(u64) -> Look) -> Series {
+    let deviation = SampleScores { coverage: 0.03, spread: 0.03, diversity: 0.02, ..SampleScores::default() };
+    let expected = Expected { groups: 17.0, duplicates: 0.01, deviation };
+    let mut series = Series { expected: Some(expected), ..Series::default() };
+    (1..=count).for_each(|i| series.push(Look { step: 50 * i, ..look(i) }));
+    series
+}
+
+fn scores(i: u64) -> SampleScores {
+    // A run that gets better, as the family `gan` does on digits, with the noise of sets of real examples.
+    let noise = 0.03 * ((i * 37 % 11) as f64 / 5.0 - 1.0);
+    let good = (i as f64 / 20.0).min(1.0);
+    SampleScores {
+        diversity: 0.2 + 0.7 * good + noise,
+        duplicates: (0.9 - good).max(0.01),
+        coverage: 0.95 * good + noise,
+        spread: 0.2 + 0.75 * good + noise,
+        fidelity: 0.9,
+        moved: 0.15,
+    }
+}
+
+fn healthy(i: u64) -> Look {
+    Look {
+        samples: Some(scores(i)),
+        d_real: Some(0.62),
+        d_fake: Some(0.4),
+        loss_d: Some(1.1),
+        loss_g: Some(1.0),
+        gradient_d: Some(0.8),
+        gradient_g: Some(0.3),
+        seen_above_unseen: Some(0.5 + 0.05 * ((i % 3) as f64 - 1.0)),
+        ..Look::default()
+    }
+}
+
+fn with(i: u64, change: impl Fn(&mut SampleScores)) -> Look {
+    let mut look = healthy(i);
+    look.samples.iter_mut().for_each(change);
+    look
+}
+
+fn kinds(series: &Series) -> Vec<(Kind, Severity)> {
+    all(series).into_iter().map(|finding| (finding.kind, finding.severity)).collect()
+}
+
+#[test]
+fn a_healthy_run_gives_no_finding_at_any_look() {
+    for count in 1..=200 {
+        assert_eq!(kinds(&series(count, healthy)), [], "{count} looks");
+    }
+    let unknown = |i| Look { samples: None, ..Look { d_real: None, loss_d: None, ..healthy(i) } };
+    assert_eq!(kinds(&series(60, unknown)), [], "of what is not known nothing is said");
+}
+
+#[test]
+fn a_fall_of_coverage_is_dropped_modes_before_it_has_halved() {
+    // From look 40 on it falls by a twelfth of its best at each look.
+    let falling = |i: u64| with(i, |scores| scores.coverage -= 0.08 * i.saturating_sub(40) as f64);
+    let first = (1..60).find(|count| !kinds(&series(*count, falling)).is_empty()).unwrap();
+    let at = series(first, falling);
+    assert_eq!(kinds(&at), [(Kind::DroppedModes, Severity::Notice)]);
+    assert!(at.scores(1).unwrap()[0].coverage > 0.5 * at.best.unwrap().coverage, "look {first}");
+    let finding = dropped_modes::detect(&at).unwrap();
+    assert!(finding.evidence.contains("of what other real examples reach; about step 1,"), "{}", finding.evidence);
+    assert_eq!((finding.step, finding.since), (50 * first, 50 * (first - 2)));
+    assert_eq!(kinds(&series(first + 3, falling)), [(Kind::DroppedModes, Severity::Severe)]);
+    // Groups tell as much where balls do not.
+    let fewer = |i: u64| with(i, |scores| scores.spread *= if i > 40 { 0.5 } else { 1.0 });
+    assert_eq!(kinds(&series(42, fewer)), [(Kind::DroppedModes, Severity::Severe)]);
+    // One bad look, a fall within the noise, and a lasting slight fall are different things.
+    assert_eq!(kinds(&series(60, |i| with(i, |s| s.coverage *= if i == 60 { 0.3 } else { 1.0 }))), []);
+    assert_eq!(kinds(&series(60, |i| with(i, |s| s.coverage *= if i > 40 { 0.85 } else { 1.0 }))), []);
+    let lasting = |i: u64| with(i, |s| s.coverage *= if i > 40 { 0.7 } else { 1.0 });
+    assert_eq!(kinds(&series(45, lasting)), [(Kind::DroppedModes, Severity::Notice)]);
+    assert_eq!(kinds(&series(50, lasting)), [(Kind::DroppedModes, Severity::Severe)]);
+}
+
+/// As the listing is on digits from the first step to the last.
+fn alike(i: u64) -> Look {
+    let of = |scores: &mut SampleScores| {
+        *scores = SampleScores {
+            diversity: 0.12 + 0.02 * (i % 3) as f64,
+            duplicates: 0.99,
+            coverage: 0.04,
+            spread: 0.15,
+            ..*scores
+        };
+    };
+    Look { d_real: Some(0.9), d_fake: Some(0.15), loss_d: Some(0.45), ..with(i, of) }
+}
+
+#[test]
+fn samples_that_never_spread_are_dropped_modes() {
+    assert_eq!(kinds(&series(9, alike)), []);
+    let at = series(10, alike);
+    assert_eq!(kinds(&at), [(Kind::DroppedModes, Severity::Severe)]);
+    let evidence = dropped_modes::detect(&at).unwrap().evidence;
+    assert!(evidence.contains("by 0.14 of what real") && evidence.contains("0.15, and real ones 0.90"), "{evidence}");
+    // The same samples under a discriminator that is at a loss too get more time.
+    let even = |i| Look { d_real: Some(0.6), d_fake: Some(0.5), loss_d: Some(1.3), ..alike(i) };
+    assert_eq!((kinds(&series(39, even)), kinds(&series(40, even)).len()), (vec![], 1));
+    // As do samples that become more varied all the time.
+    let growing = |i: u64| {
+        let mut look = alike(i);
+        look.samples.iter_mut().for_each(|scores| scores.diversity = 0.03 * 1.2f64.powi(i as i32));
+        look
+    };
+    assert_eq!(kinds(&series(10, growing)), []);
+}
+
+#[test]
+fn copies_are_near_duplicates() {
+    let copies = |i: u64| with(i, |scores| scores.duplicates = if i > 40 { 0.8 } else { scores.duplicates });
+    assert_eq!(kinds(&series(42, copies)), []);
+    let at = series(43, copies);
+    assert_eq!(kinds(&at), [(Kind::NearDuplicates, Severity::Notice)]);
+    assert!(near_duplicates::detect(&at).unwrap().evidence.starts_with("80 % of samples"));
+    let all = |i: u64| {
+        with(i, |scores| {
+            if i > 40 {
+                (scores.duplicates, scores.diversity) = (1.0, 0.3);
+            }
+        })
+    };
+    assert_eq!(kinds(&series(43, all)), [(Kind::NearDuplicates, Severity::Severe)]);
+    // Each mode is a point, from the beginning.
+    let points = |i: u64| with(i, |scores| (scores.duplicates, scores.diversity) = (0.9, 0.95));
+    assert_eq!((kinds(&series(19, points)), kinds(&series(20, points)).len()), (vec![], 1));
+}
+
+#[test]
+fn a_discriminator_that_wins_while_samples_are_poor_is_overpowering() {
+    let winning = |i: u64| Look {
+        d_real: Some(0.99),
+        d_fake: Some(0.01),
+        loss_d: Some(0.02),
+        ..with(i, |scores| scores.coverage = 0.4)
+    };
+    assert_eq!(kinds(&series(4, winning)), []);
+    assert_eq!(kinds(&series(5, winning)), [(Kind::Overpowering, Severity::Notice)]);
+    let at = series(10, winning);
+    assert_eq!(kinds(&at), [(Kind::Overpowering, Severity::Severe)]);
+    assert_eq!(overpowering::detect(&at).unwrap().since, 0);
+    let good = |i: u64| Look { samples: Some(SampleScores { coverage: 0.9, ..scores(20) }), ..winning(i) };
+    assert_eq!(kinds(&series(30, good)), [], "who wins against good samples does no harm");
+    assert_eq!(kinds(&series(30, |i| Look { loss_d: Some(-8.0), ..winning(i) })), [], "a critic without a bound");
+    let unknown = |i| Look { samples: None, ..winning(i) };
+    assert_eq!(kinds(&series(5, unknown)).len(), 1, "without samples to look at, it speaks for itself");
+}
+
+#[test]
+fn losses_and_gradients_that_explode_are_divergence() {
+    let exploding = |i: u64| Look { loss_g: Some(if i > 30 { 80.0 } else { 1.0 }), ..healthy(i) };
+    assert_eq!(kinds(&series(32, exploding)), []);
+    let at = series(33, exploding);
+    assert_eq!(kinds(&at), [(Kind::Divergence, Severity::Severe)]);
+    assert_eq!(
+        divergence::detect(&at).unwrap().evidence,
+        "the generator's loss is 8.000e1 at step 1,650; before it was 1.000e0"
+    );
+    let steep = |i: u64| Look { gradient_d: Some(if i > 30 { 4e3 } else { 2.0 }), ..healthy(i) };
+    assert_eq!(kinds(&series(33, steep)), [(Kind::Divergence, Severity::Severe)]);
+    // Large from the beginning is the scale of this loss; a peak passes.
+    assert_eq!(kinds(&series(33, |i| Look { loss_g: Some(90.0), ..healthy(i) })), []);
+    assert_eq!(kinds(&series(33, |i| Look { loss_g: Some(if i == 32 { 90.0 } else { 1.0 }), ..healthy(i) })), []);
+}
+
+#[test]
+fn samples_that_wander_are_oscillation() {
+    let wandering = |i: u64| with(i, |scores| scores.moved = 0.7);
+    assert_eq!(kinds(&series(14, wandering)), []);
+    let at = series(15, wandering);
+    assert_eq!(kinds(&at), [(Kind::Oscillation, Severity::Notice)]);
+    assert!(oscillation::detect(&at).unwrap().evidence.contains("70 % of samples on average"));
+    let settling = |i: u64| with(i, |scores| scores.moved = if i < 12 { 0.7 } else { 0.2 });
+    assert!((1..60).all(|count| kinds(&series(count, settling)).is_empty()));
+}
+
+#[test]
+fn a_discriminator_that_knows_its_examples_is_overfitting() {
+    let knowing = |i: u64| Look { seen_above_unseen: Some(if i > 30 { 0.8 } else { 0.5 }), ..healthy(i) };
+    assert_eq!(kinds(&series(32, knowing)), []);
+    assert_eq!(kinds(&series(34, knowing)), [(Kind::Overfitting, Severity::Notice)]);
+    let worse = |i: u64| Look {
+        seen_above_unseen: Some(if i > 30 { 0.8 } else { 0.5 }),
+        ..with(i, |scores| scores.coverage *= if i > 30 { 0.8 } else { 1.0 })
+    };
+    assert_eq!(kinds(&series(34, worse)), [(Kind::Overfitting, Severity::Severe)]);
+}

@@ -1,0 +1,258 @@
+//! The monitor: looks at training every so many steps, and names what goes wrong while it goes wrong.
+//!
+//! A look draws a small set of samples, always from the same seeds, and compares it with real examples that training does
+//! not see ([`Reference`]); it asks the discriminator, where there is one, about examples that it has seen and others; and
+//! it averages what the steps since the last look have reported. Detectors, one file each in `detectors/`, are pure
+//! functions of the looks so far. Everything is a function of settings, data and step, so a run that is repeated or
+//! resumed is told the same.
+
+mod detectors;
+mod finding;
+mod look;
+mod reference;
+
+use std::fmt::Write as _;
+
+use galatea_data::{HostBatch, choice, settings};
+use galatea_models::{SampleRequest, Session, StepReport};
+use serde::{Deserialize, Serialize};
+
+pub use finding::{Finding, Kind, Severity};
+pub use look::{Expected, Look, SampleScores, Series};
+pub use reference::Reference;
+
+use crate::{Error, Feed, Result};
+
+choice! {
+    /// Whether something is done.
+    pub enum Switch {
+        /// Yes.
+        On = "on",
+        /// No.
+        Off = "off",
+    }
+}
+
+settings! {
+    /// Whether and how training is watched (`monitor.KEY`; `monitor=off` is short for `monitor.mode=off`).
+    pub struct MonitorOptions {
+        /// Whether training is watched: on or off.
+        mode: Switch = Switch::On;
+        /// Steps between two looks; 0 takes a two-hundredth of the run, but at least 25 and at most 100 steps.
+        every: u64 = 0, in 0..=1_000_000_000;
+        /// Samples that are drawn at each look.
+        samples: usize = 128, in 16..=1_024;
+    }
+}
+
+/// Seed of the samples: not that of the grids, and always the same, so that looks can be compared.
+const SEED: u64 = 0x6d6f_6e69;
+/// Real examples of either kind that the discriminator is asked about at each look.
+const JUDGED: usize = 64;
+/// Most real examples that are held in memory, and most bytes of them.
+const MOST: usize = 512;
+const MOST_BYTES: usize = 32 << 20;
+/// Looks without a finding after which it is told again.
+const QUIET: u64 = 10;
+
+/// Watches one run.
+#[derive(Debug)]
+pub struct Monitor {
+    every: u64,
+    samples: u64,
+    reference: Option<Reference>,
+    /// Examples that are trained on, and others, for the discriminator to judge; none if none are held back.
+    judged: Option<[HostBatch; 2]>,
+    state: State,
+}
+
+/// What a look depends on beside the model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct State {
+    since: Sums,
+    /// Shares of the groups that the samples of the last look fell into.
+    #[serde(default)]
+    groups: Vec<f64>,
+    /// The last look at which nothing was wrong.
+    healthy: u64,
+    /// What was found, and at which look last.
+    #[serde(default)]
+    active: Vec<Active>,
+    series: Series,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Active {
+    kind: Kind,
+    severity: Severity,
+    last: u64,
+}
+
+/// Sums over the steps since the last look.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Sums {
+    #[serde(default)]
+    sums: Vec<(String, f64, u64)>,
+}
+
+impl Sums {
+    fn add(&mut self, name: &str, value: f64) {
+        match self.sums.iter_mut().find(|(known, ..)| known == name) {
+            Some((_, sum, count)) => (*sum, *count) = (*sum + value, *count + 1),
+            None => self.sums.push((name.to_owned(), value, 1)),
+        }
+    }
+
+    fn mean(&self, name: &str) -> Option<f64> {
+        self.sums.iter().find(|(known, ..)| known == name).map(|(_, sum, count)| sum / *count as f64)
+    }
+}
+
+impl Monitor {
+    /// A monitor for a run of `steps` steps on `feed`.
+    ///
+    /// # Errors
+    /// If examples cannot be read.
+    pub fn new(options: &MonitorOptions, feed: &Feed, steps: u64) -> Result<Self> {
+        let every = if options.every > 0 { options.every } else { (steps / 200).clamp(25, 100) };
+        let data = feed.data();
+        let most = MOST.min(MOST_BYTES / (4 * data.spec().elements()).max(1)).max(2);
+        let train = feed.some_trained_on(most)?;
+        let unseen = feed.some_held_back(most)?;
+        let reference = Reference::new(&train.values, unseen.as_ref().map(|unseen| &unseen.values), options.samples);
+        let judged = unseen.filter(|unseen| unseen.len().min(train.len()) >= JUDGED).map(|unseen| [train, unseen]);
+        let mut state = State::default();
+        state.series.expected = reference.as_ref().map(|reference| reference.expected.clone());
+        Ok(Self { every, samples: options.samples as u64, reference, judged, state })
+    }
+
+    /// Steps between two looks.
+    pub fn every(&self) -> u64 {
+        self.every
+    }
+
+    /// Takes note of what a step has reported.
+    pub fn note(&mut self, report: &StepReport) {
+        for (name, value) in &report.scalars {
+            self.state.since.add(name, *value);
+        }
+    }
+
+    /// Looks at the model after `step`. Gives the look, and what is newly found.
+    ///
+    /// # Errors
+    /// If the model cannot be sampled.
+    pub fn look(&mut self, session: &dyn Session, step: u64) -> Result<(Look, Vec<Finding>)> {
+        let since = std::mem::take(&mut self.state.since);
+        let mut look = Look {
+            step,
+            samples: None,
+            d_real: since.mean("d_real"),
+            d_fake: since.mean("d_fake"),
+            loss_d: since.mean("loss_d"),
+            loss_g: since.mean("loss_g"),
+            gradient_d: since.mean("gradient_d"),
+            gradient_g: since.mean("gradient_g"),
+            seen_above_unseen: self.judge(session, step)?,
+        };
+        if let Some(reference) = &self.reference {
+            let samples = session.sample(&SampleRequest::new(SEED, self.samples))?.values;
+            let (scores, groups) = reference.score(&samples, &self.state.groups);
+            self.state.groups = groups;
+            look.samples = Some(scores);
+        }
+        self.state.series.push(look.clone());
+        let found: Vec<Finding> = detectors::all(&self.state.series);
+        if found.is_empty() && self.state.series.is_at_its_best() {
+            self.state.healthy = step;
+        }
+        let healthy = self.state.healthy;
+        let found = found.into_iter().map(|finding| Finding { since: finding.since.min(healthy), ..finding });
+        let new = found.filter(|finding| self.state.is_new(finding, step, QUIET * self.every)).collect();
+        Ok((look, new))
+    }
+
+    /// The share of pairs in which the discriminator takes an example that it was trained on for more real than another.
+    fn judge(&self, session: &dyn Session, step: u64) -> Result<Option<f64>> {
+        let Some([train, unseen]) = &self.judged else { return Ok(None) };
+        // Others at each look, so that chance does not stay.
+        let turn = (step / self.every) as usize;
+        let (Some(seen), Some(unseen)) =
+            (session.judge(&some(train, turn, JUDGED))?, session.judge(&some(unseen, turn, JUDGED))?)
+        else {
+            return Ok(None);
+        };
+        let pairs = seen.iter().flat_map(|a| unseen.iter().map(move |b| (a, b)));
+        let won: f64 = pairs.map(|(a, b)| if a > b { 1.0 } else { 0.5 * f64::from(u8::from(a == b)) }).sum();
+        Ok(Some(won / (seen.len() * unseen.len()) as f64))
+    }
+
+    /// Steps of which the newest checkpoint at or before is worth keeping: healing may go back there.
+    pub fn worth_keeping(&self) -> [u64; 2] {
+        [self.state.healthy, self.state.healthy.saturating_sub(detectors::LONGEST * self.every)]
+    }
+
+    /// What a checkpoint keeps of it, as text.
+    pub fn state(&self) -> String {
+        // TOML gives every bit of a number back.
+        toml::to_string(&self.state).unwrap_or_default()
+    }
+
+    /// Takes back what [`state`](Self::state) gave; of nothing, it begins anew.
+    ///
+    /// # Errors
+    /// If the text is not what `state` gave.
+    pub fn restore(&mut self, text: &str) -> Result<()> {
+        let expected = self.state.series.expected.take();
+        self.state = match text.is_empty() {
+            true => State::default(),
+            false => toml::from_str(text).map_err(|error: toml::de::Error| {
+                let problem = format!("what the monitor has seen cannot be read: {}", error.message());
+                Error::usage(problem, "start a new run with `galatea train --config` and the run's `config.toml`")
+            })?,
+        };
+        self.state.series.expected = expected;
+        Ok(())
+    }
+}
+
+impl State {
+    /// Whether this has not been told already, or not so severely. Takes note of it.
+    fn is_new(&mut self, finding: &Finding, step: u64, quiet: u64) -> bool {
+        match self.active.iter_mut().find(|active| active.kind == finding.kind) {
+            Some(active) => {
+                let is_new = step > active.last + quiet || finding.severity > active.severity;
+                active.severity =
+                    if step > active.last + quiet { finding.severity } else { active.severity.max(finding.severity) };
+                active.last = step;
+                is_new
+            }
+            None => {
+                self.active.push(Active { kind: finding.kind, severity: finding.severity, last: step });
+                true
+            }
+        }
+    }
+}
+
+/// `count` examples, others for each `turn`.
+fn some(batch: &HostBatch, turn: usize, count: usize) -> HostBatch {
+    let turns = batch.len() / count;
+    let first = (turn % turns.max(1)) * count;
+    let rows = first..(first + count).min(batch.len());
+    let labels = batch.labels.as_ref().map(|labels| labels[rows.clone()].to_vec());
+    HostBatch { values: batch.values.slice_rows(rows), labels }
+}
+
+/// 1234567 as `1,234,567`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        let _ = text.write_char(digit);
+    }
+    text
+}

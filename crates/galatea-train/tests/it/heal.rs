@@ -1,0 +1,344 @@
+//! Training that goes wrong, is told, and goes back; bit for bit the same after kills and when it is repeated.
+
+use std::sync::{Arc, atomic::AtomicBool};
+
+use burn::prelude::Device;
+use galatea_data::{DataSpec, Dataset as _, HostBatch, HostTensor, settings};
+use galatea_models::{
+    Demand, Entry, Family, Info, Model, Part, Purpose, Result, SampleRequest, Session, StepReport, Turn,
+};
+use galatea_train::{
+    Feed, Kind, MonitorOptions, Observer, Run, RunConfig, Saved, Severity, Summary, Writer, checkpoint, observers,
+};
+
+use crate::toy::{ToyData, Witness, config, create, weights};
+
+settings! {
+    /// Settings of the frail model, which are called as those of adversarial families are.
+    pub(crate) struct FrailConfig {
+        /// Without it, samples become alike from step 150 on.
+        r1: f64 = 0.0;
+        /// Above 0.01 values become infinite at step 90.
+        learning_rate_g: f64 = 0.001;
+        /// Nothing helps against becoming alike.
+        stubborn: bool = false;
+    }
+}
+
+/// Remembers examples, and draws those of them that it has not forgotten.
+struct Frail {
+    config: FrailConfig,
+    spec: DataSpec,
+    memory: Vec<f32>,
+    /// Examples that it can draw; a fraction counts half.
+    modes: f32,
+    /// Depends on every example of every step.
+    trace: f32,
+}
+
+static FRAIL: Entry<Frail> = Entry::new();
+const MOST: usize = 64;
+
+impl Model for Frail {
+    const INFO: Info = Info {
+        name: "frail",
+        summary: "forgets",
+        paper: "none",
+        differs: "nothing",
+        modalities: &["images"],
+        abilities: &[],
+    };
+    const STEPS: u64 = 400;
+    type Config = FrailConfig;
+
+    fn check(_: &FrailConfig, _: &DataSpec) -> Result<()> {
+        Ok(())
+    }
+
+    fn new(config: &FrailConfig, spec: &DataSpec, seed: u64, _: &Device) -> Result<Self> {
+        let memory = vec![0.0; MOST * spec.elements()];
+        Ok(Self { config: config.clone(), spec: spec.clone(), memory, modes: 0.0, trace: seed as f32 })
+    }
+
+    fn demand(&self) -> Demand {
+        Demand { batch: 4, batches: 1 }
+    }
+
+    fn step(&mut self, turn: Turn, batches: &[HostBatch]) -> Result<StepReport> {
+        let values = &batches[0].values;
+        let width = values.row_len();
+        self.trace = values.values.iter().fold(self.trace, |trace, value| 0.999 * trace + value * turn.step as f32);
+        if (self.modes as usize) < MOST && turn.step <= 150 {
+            for i in 0..values.rows().min(MOST - self.modes as usize) {
+                let at = (self.modes as usize + i) * width;
+                self.memory[at..at + width].copy_from_slice(values.row(i));
+            }
+            self.modes = (self.modes + 4.0).min(MOST as f32);
+        }
+        if turn.step > 150 && (self.config.r1 == 0.0 || self.config.stubborn) {
+            self.modes = (0.98 * self.modes).max(1.0);
+        }
+        let diverges = self.config.learning_rate_g > 0.01 && turn.step >= 90;
+        let loss_g = if diverges { f64::INFINITY } else { 1.0 };
+        Ok(StepReport { scalars: vec![("d_real", 0.6), ("d_fake", 0.4), ("loss_d", 1.2), ("loss_g", loss_g)] })
+    }
+
+    fn sample(&self, request: &SampleRequest) -> Result<HostBatch> {
+        let width = self.spec.elements();
+        let modes = (self.modes as u64).max(1);
+        let values = request.range.clone().flat_map(|i| {
+            let at = (i % modes) as usize * width;
+            self.memory[at..at + width].iter().map(move |value| value + 1e-3 * (i as f32).sin())
+        });
+        let mut shape = vec![(request.range.end - request.range.start) as usize];
+        shape.extend(self.spec.shape());
+        Ok(HostBatch { values: HostTensor::new(shape, values.collect()), labels: None })
+    }
+
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let tensor = |name: &str, values: &[f32]| (name.to_owned(), HostTensor::new([values.len()], values.to_vec()));
+        let tensors =
+            vec![tensor("memory", &self.memory), tensor("modes", &[self.modes]), tensor("trace", &[self.trace])];
+        vec![Part { name: "all".into(), tensors }]
+    }
+
+    fn sampling_part(&self) -> &'static str {
+        "all"
+    }
+
+    fn load(&mut self, parts: &[Part], _: Purpose) -> Result<()> {
+        let tensors = &parts[0].tensors;
+        self.memory.clone_from(&tensors[0].1.values);
+        (self.modes, self.trace) = (tensors[1].1.values[0], tensors[2].1.values[0]);
+        Ok(())
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, usize)> {
+        vec![("all", self.memory.len())]
+    }
+}
+
+fn frail(model: &str, watch: &str) -> RunConfig {
+    let plan = "checkpoint_every = 20\nsample_every = 100\nlog_every = 10\nkeep_last = 2\npreview = 4";
+    let toy = config(400, plan, "");
+    let watch: toml::Table = watch.parse().unwrap();
+    let of = |name: &str| watch.get(name).and_then(toml::Value::as_table).cloned().unwrap_or_default();
+    RunConfig {
+        model: FRAIL.resolve(&model.parse().unwrap(), ToyData::new(1).spec()).unwrap(),
+        monitor: settings::overlay(
+            "monitor",
+            &[("every", 5.into()), ("samples", 32.into())]
+                .map(|(key, value): (&str, toml::Value)| (key.to_owned(), value))
+                .into_iter()
+                .chain(of("monitor"))
+                .collect(),
+        )
+        .unwrap(),
+        heal: settings::overlay("heal", &of("heal")).unwrap(),
+        ..toy
+    }
+}
+
+const AUTO: &str = "[heal]\nmode = 'auto'";
+
+fn train(run: &Writer, config: &RunConfig, witness: &Witness) -> galatea_train::Result<Summary> {
+    let data = Arc::new(ToyData::new(600));
+    let (held_back, trained_on) = (0..600).partition(|i| i % 9 == 0);
+    let feed = Feed::new(data, trained_on).unwrap().with_held_back(held_back);
+    let mut session: Box<dyn Session> =
+        FRAIL.session(&config.model, ToyData::new(1).spec(), config.seed, &Device::default()).unwrap();
+    let mut all: Vec<Box<dyn Observer>> = vec![
+        Box::new(observers::JsonLines::new()),
+        Box::new(observers::TensorBoard::new()),
+        Box::new(observers::Samples),
+        Box::new(witness.clone()),
+    ];
+    galatea_train::train(&mut *session, &feed, config, run, &mut all, &AtomicBool::new(false))
+}
+
+/// Step, attempt and event of each line of the log.
+fn lines(run: &Run) -> Vec<(u64, u64, String)> {
+    let text = std::fs::read_to_string(run.log_path()).unwrap();
+    let line = |line| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let number = |name: &str| line[name].as_u64().unwrap_or(0);
+        (number("step"), number("attempt"), line["event"].as_str().unwrap_or("step").to_owned())
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn collapse_is_named_before_coverage_has_halved() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = frail("", "");
+    let run = create(folder.path(), &config);
+    let witness = Witness::default();
+    let summary = train(&run, &config, &witness).unwrap();
+    // From step 150 on 2 % of what it can draw is lost at each step, so that from step 185 on there is less than there
+    // are samples in a look. First there are copies, and then too little is covered.
+    let kinds: Vec<Kind> = summary.findings.iter().map(|finding| finding.kind).collect();
+    assert!(kinds.starts_with(&[Kind::NearDuplicates, Kind::DroppedModes]), "{kinds:?}");
+    let finding = &summary.findings[1];
+    let log = std::fs::read_to_string(run.log_path()).unwrap();
+    let coverage: Vec<(u64, f64)> = log
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|line| line["event"] == "look")
+        .map(|line| (line["step"].as_u64().unwrap(), line["samples"]["coverage"].as_f64().unwrap()))
+        .collect();
+    let best = coverage.iter().map(|(_, coverage)| *coverage).fold(0.0, f64::max);
+    let at = coverage.iter().find(|(step, _)| *step == finding.step).unwrap().1;
+    assert!(best > 0.8 && at > 0.5 * best, "{at} of {best} at {finding:?}");
+    assert!((150..=185).contains(&finding.since), "{finding:?}");
+    assert!(finding.hint.contains("`--set r1=1.0`") && finding.hint.contains("heal=auto"), "{}", finding.hint);
+    assert!(summary.findings.iter().any(|finding| finding.severity == Severity::Severe));
+    assert!(summary.interventions.is_empty() && summary.step == 400);
+    assert!(witness.has("found mode collapse (dropped modes) at"));
+    let looks = lines(&run).iter().filter(|line| line.2 == "look").count();
+    assert_eq!(looks, 80, "every fifth step");
+}
+
+#[test]
+fn a_model_that_does_not_collapse_gives_no_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = frail("r1 = 1.0", AUTO);
+    let run = create(folder.path(), &config);
+    let summary = train(&run, &config, &Witness::default()).unwrap();
+    assert_eq!((summary.findings, summary.interventions), (vec![], vec![]));
+}
+
+#[test]
+fn being_watched_changes_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = ["", "[monitor]\nmode = 'off'"].map(|watch| {
+        let config = frail("", watch);
+        let run = create(folder.path(), &config);
+        train(&run, &config, &Witness::default()).unwrap();
+        run
+    });
+    assert_eq!(weights(&runs[0]), weights(&runs[1]));
+    assert!(lines(&runs[1]).iter().all(|line| line.2 == "step"));
+}
+
+#[test]
+fn healing_goes_back_to_before_and_on_with_other_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = frail("", AUTO);
+    let run = create(folder.path(), &config);
+    let witness = Witness::default();
+    let summary = train(&run, &config, &witness).unwrap();
+    let [done] = &summary.interventions[..] else { panic!("{:?}", summary.interventions) };
+    assert!((140..=180).contains(&done.back_to), "{done:?}");
+    assert_eq!(done.changes_text(), "r1 0.0 -> 1.0");
+    assert!(witness.has(&format!("back to {}", done.back_to)));
+    assert_eq!((summary.step, summary.images_seen), (400, 1600));
+
+    let saved = Saved::of_run(&run, None).unwrap();
+    assert_eq!(saved.model["r1"].as_float(), Some(1.0), "it is sampled with the settings that it ended with");
+    let parts = weights(&run);
+    assert!(parts[0].tensors[1].1.values[0] >= 32.0, "no more than what was lost without being seen");
+    // The log has both attempts, and in each of them every step once.
+    let lines = lines(&run);
+    let steps = |attempt: u64| -> Vec<u64> {
+        lines.iter().filter(|line| line.1 == attempt && line.2 == "step").map(|line| line.0).collect()
+    };
+    assert_eq!(steps(0), std::iter::once(1).chain((10..=done.step).step_by(10)).collect::<Vec<u64>>());
+    assert_eq!(steps(1), (done.back_to + 10..=400).step_by(10).collect::<Vec<u64>>());
+    assert!(lines.contains(&(done.step, 0, "intervention".into())), "{lines:?}");
+}
+
+#[test]
+fn a_run_that_heals_goes_on_bit_for_bit_after_kills_and_is_repeated_by_its_config() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = frail("", AUTO);
+    let whole = create(folder.path(), &config);
+    let summary = train(&whole, &config, &Witness::default()).unwrap();
+    let done = &summary.interventions[0];
+
+    let broken = create(folder.path(), &config);
+    // Before it is found, between looks, at the finding, while it goes back, and after.
+    for die_after in [33, 131, done.step - 1, done.step, done.back_to + 1, done.back_to + 30, 333] {
+        let witness = Witness { die_after: Some(die_after), ..Witness::default() };
+        assert_eq!(train(&broken, &config, &witness).unwrap_err().to_string(), "killed", "{die_after}");
+    }
+    let again = train(&broken, &config, &Witness::default()).unwrap();
+    assert_eq!(weights(&whole), weights(&broken));
+    assert_eq!((&again.findings, &again.interventions), (&summary.findings, &summary.interventions));
+    assert_eq!(lines(&whole), lines(&broken));
+
+    let repeated = create(folder.path(), &whole.config().unwrap());
+    train(&repeated, &whole.config().unwrap(), &Witness::default()).unwrap();
+    assert_eq!(weights(&whole), weights(&repeated));
+    assert_eq!(lines(&whole), lines(&repeated));
+}
+
+#[test]
+fn a_kill_while_it_goes_back_changes_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = frail("", AUTO);
+    let whole = create(folder.path(), &config);
+    train(&whole, &config, &Witness::default()).unwrap();
+    let broken = create(folder.path(), &config);
+    // Told of it, and gone before the checkpoint is written; then before later ones are removed.
+    for event in ["back to", "checkpointed"] {
+        let witness = Witness { die_at: Some(event), ..Witness::default() };
+        assert_eq!(train(&broken, &config, &witness).unwrap_err().to_string(), "killed", "{event}");
+    }
+    train(&broken, &config, &Witness::default()).unwrap();
+    assert_eq!(weights(&whole), weights(&broken));
+    assert_eq!(lines(&whole), lines(&broken));
+}
+
+#[test]
+fn a_divergence_is_healed_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "learning_rate_g = 0.02\nr1 = 1.0";
+    let told = frail(settings, "");
+    let run = create(folder.path(), &told);
+    let witness = Witness::default();
+    let error = train(&run, &told, &witness).unwrap_err();
+    assert_eq!(error.to_string(), "training diverged: `loss_g` became inf at step 90");
+    assert!(witness.has("found divergence at 90"));
+
+    let config = frail(settings, AUTO);
+    let run = create(folder.path(), &config);
+    let summary = train(&run, &config, &Witness::default()).unwrap();
+    let [done] = &summary.interventions[..] else { panic!("{:?}", summary.interventions) };
+    assert_eq!((done.kind, done.back_to), (Kind::Divergence, 80));
+    assert_eq!(done.changes_text(), "learning_rate_g 0.02 -> 0.005");
+    assert_eq!(summary.step, 400);
+}
+
+#[test]
+fn what_nothing_helps_against_is_left_after_so_many_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = frail("stubborn = true", "[heal]\nmode = 'auto'\nmax = 2");
+    let run = create(folder.path(), &config);
+    let witness = Witness::default();
+    let summary = train(&run, &config, &witness).unwrap();
+    assert_eq!((summary.step, summary.interventions.len()), (400, 2));
+    assert!(witness.has("warning training went back 2 times (`heal.max`)"), "{:?}", witness.seen());
+    let rates: Vec<String> = summary.interventions.iter().map(|done| done.changes_text()).collect();
+    assert_eq!(rates, ["r1 0.0 -> 1.0", "learning_rate_g 0.001 -> 0.00025"]);
+
+    // Where no checkpoint is from before, training begins anew.
+    let mut config = frail("", AUTO);
+    config.train.checkpoint_every = 0;
+    let run = create(folder.path(), &config);
+    let summary = train(&run, &config, &Witness::default()).unwrap();
+    assert_eq!((summary.interventions[0].back_to, summary.step), (0, 400));
+    let steps: Vec<u64> = checkpoint::list(&run).unwrap().into_iter().map(|(step, _)| step).collect();
+    assert_eq!(steps, [0, 400]);
+}
+
+#[test]
+fn the_interval_of_looks_depends_on_the_plan_only() {
+    let data = Arc::new(ToyData::new(90));
+    let feed = Feed::new(data, (0..90).collect()).unwrap();
+    let every = |steps| galatea_train::Monitor::new(&MonitorOptions::default(), &feed, steps).unwrap().every();
+    assert_eq!([100, 8_000, 12_000, 1_000_000].map(every), [25, 40, 60, 100]);
+}

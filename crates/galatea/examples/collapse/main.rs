@@ -1,0 +1,164 @@
+//! The laboratory: provokes each failure of adversarial training on purpose, and healthy runs beside them, and says what
+//! the monitor saw of it, how late, and what healing made of it. `cargo xtask collapse` builds and runs it.
+//!
+//! What is true is measured apart from the monitor, by other samples and in other features: modes where they are known,
+//! else the coverage of Naeem et al. 2020 in the features that judge runs.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a program for this repository's authors")]
+
+mod scenarios;
+mod table;
+mod truth;
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use galatea::{Finding, Intervention, Request, Surroundings, train_in};
+use serde::Serialize;
+
+use scenarios::{SCENARIOS, Scenario};
+use truth::{Truth, Witness};
+
+const HELP: &str = "\
+Provokes each failure on purpose, and says what the monitor saw and what healing made of it
+
+cargo xtask collapse                 every scenario, ten seeds, with healing; a table at the end
+  --seeds N          seeds 0 to N - 1 [default: 10]
+  --quick            two seeds
+  --only A,B         only these scenarios
+  --no-heal          leave the runs with `heal=auto` out
+  --json FILE        write all that was measured there, too; what FILE has of other seeds and scenarios is kept
+  --list             the scenarios
+";
+
+/// What is asked for.
+struct Options {
+    seeds: u64,
+    only: Option<Vec<String>>,
+    heal: bool,
+    json: Option<PathBuf>,
+}
+
+/// One run, as it went.
+#[derive(Clone, Debug, Serialize, serde::Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) scenario: String,
+    pub(crate) seed: u64,
+    pub(crate) healing: bool,
+    pub(crate) truths: Vec<Truth>,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) interventions: Vec<Intervention>,
+    /// Why training ended early, if it did.
+    pub(crate) error: Option<String>,
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some(options) = parse(&arguments) else { return };
+    let chosen: Vec<&Scenario> = SCENARIOS
+        .iter()
+        .filter(|scenario| options.only.as_ref().is_none_or(|only| only.iter().any(|name| name == scenario.name)))
+        .collect();
+    let mut jobs = Vec::new();
+    for seed in 0..options.seeds {
+        for scenario in &chosen {
+            jobs.push((*scenario, seed, false));
+            if options.heal && scenario.is_provoked() {
+                jobs.push((*scenario, seed, true));
+            }
+        }
+    }
+    let mut outcomes: Vec<Outcome> = options
+        .json
+        .as_ref()
+        .and_then(|path| std::fs::read_to_string(path).ok())
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    let is_known = |(scenario, seed, healing): &(&Scenario, u64, bool)| {
+        outcomes.iter().any(|known| known.scenario == scenario.name && (known.seed, known.healing) == (*seed, *healing))
+    };
+    jobs.retain(|job| !is_known(job));
+    // Runs are too small to use several threads each, so several are under way at once.
+    galatea::set_threads(1);
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(std::mem::take(&mut outcomes)));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, std::num::NonZero::get) {
+            scope.spawn(|| {
+                while let Some((scenario, seed, healing)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let outcome = run(scenario, *seed, *healing);
+                    eprintln!("{}", table::line(&outcome));
+                    let mut done = done.lock().unwrap();
+                    done.push(outcome);
+                    // After each run, so that an interruption loses no more.
+                    if let Some(path) = &options.json {
+                        std::fs::write(path, serde_json::to_string(&*done).unwrap()).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let outcomes = done.into_inner().unwrap();
+    println!("{}", table::table(&chosen, &outcomes));
+}
+
+fn parse(arguments: &[String]) -> Option<Options> {
+    let mut options = Options { seeds: 10, only: None, heal: true, json: None };
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().unwrap_or_else(|| fail(&format!("`{argument}` needs a value"))).clone();
+        match argument.as_str() {
+            "--seeds" => options.seeds = value().parse().unwrap_or_else(|_| fail("`--seeds` takes a number")),
+            "--quick" => options.seeds = 2,
+            "--only" => options.only = Some(value().split(',').map(str::to_owned).collect()),
+            "--no-heal" => options.heal = false,
+            "--json" => options.json = Some(value().into()),
+            "--list" => {
+                SCENARIOS.iter().for_each(|scenario| println!("{:16} {}", scenario.name, scenario.what));
+                return None;
+            }
+            "--help" | "-h" => {
+                print!("{HELP}");
+                return None;
+            }
+            other => fail(&format!("there is no option `{other}`\n{HELP}")),
+        }
+    }
+    Some(options)
+}
+
+fn fail(text: &str) -> ! {
+    eprintln!("error: {text}");
+    std::process::exit(2)
+}
+
+fn run(scenario: &Scenario, seed: u64, healing: bool) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings: Vec<String> = scenario.settings.split_whitespace().map(str::to_owned).collect();
+    settings.extend(["eval.samples=0", "train.sample_every=0", "train.log_every=1000"].map(str::to_owned));
+    settings.extend(healing.then(|| "heal=auto".to_owned()));
+    let request = Request {
+        family: Some(scenario.family.to_owned()),
+        data: Some(scenario.data.to_owned()),
+        settings,
+        seed: Some(seed),
+        ..Request::default()
+    };
+    let resolved = request.resolve().unwrap_or_else(|error| fail(&format!("{}: {error}", scenario.name)));
+    let holdout = resolved.data_settings.read.holdout;
+    let witness = Witness::new(&*resolved.data, holdout);
+    let told = witness.told();
+    let surroundings =
+        Surroundings { root: folder.path().into(), observers: vec![Box::new(witness)], ..Surroundings::default() };
+    let error = train_in(resolved, surroundings).err().map(|error| error.to_string());
+    let told = told.lock().unwrap().clone();
+    Outcome {
+        scenario: scenario.name.to_owned(),
+        seed,
+        healing,
+        truths: told.truths,
+        findings: told.findings,
+        interventions: told.interventions,
+        error,
+    }
+}

@@ -1,0 +1,129 @@
+//! What all runs come to.
+
+use std::fmt::Write;
+
+use crate::Outcome;
+use crate::scenarios::Scenario;
+use crate::truth::Truth;
+
+/// Below this share of the healthy runs' coverage, a run has failed.
+const FAILED: f64 = 0.5;
+/// At least this share of it, and it is healed.
+const HEALED: f64 = 0.9;
+/// A best coverage below this share of real data's is none that could be halved.
+const NOTHING: f64 = 0.1;
+
+impl Outcome {
+    /// The truth at the end: the mean of the last three looks.
+    fn end(&self) -> Truth {
+        let last = &self.truths[self.truths.len().saturating_sub(3)..];
+        let coverage = last.iter().map(|truth| truth.coverage).sum::<f64>() / last.len().max(1) as f64;
+        let nothing = Truth { step: 0, attempt: 0, coverage: 0.0, modes: 0 };
+        Truth { coverage, ..*last.last().unwrap_or(&nothing) }
+    }
+
+    /// The step of the first finding, and the coverage then as a share of the best before.
+    fn detection(&self) -> Option<(u64, f64)> {
+        let step = self.findings.first()?.step;
+        let before = self.truths.iter().filter(|truth| truth.step <= step && truth.attempt == 0);
+        let best = before.clone().map(|truth| truth.coverage).fold(0.0, f64::max);
+        let now = before.last().map_or(0.0, |truth| truth.coverage);
+        Some((step, if best < NOTHING { 1.0 } else { now / best }))
+    }
+}
+
+/// One run in a line.
+pub(crate) fn line(outcome: &Outcome) -> String {
+    let Outcome { scenario, seed, healing, .. } = outcome;
+    let end = outcome.end();
+    let best = outcome.truths.iter().map(|truth| truth.coverage).fold(0.0, f64::max);
+    let mut text = format!("{scenario} seed {seed}{}: ", if *healing { " healing" } else { "" });
+    let _ = write!(text, "coverage {:.2} (best {best:.2}), {} modes at the end", end.coverage, end.modes);
+    for finding in &outcome.findings {
+        let _ = write!(text, "; {} {} @{}", finding.severity.name(), finding.kind.name(), finding.step);
+    }
+    for done in &outcome.interventions {
+        let _ = write!(text, "; back to {}: {}", done.back_to, done.changes_text());
+    }
+    if let Some((step, share)) = outcome.detection() {
+        let _ = write!(text, "; first seen at {step}, coverage {share:.2} of best");
+    }
+    if let Some(error) = &outcome.error {
+        let _ = write!(text, "; {error}");
+    }
+    text
+}
+
+/// The table in Markdown, and what it says in all.
+pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
+    let of = |name: &str, healing: bool| -> Vec<&Outcome> {
+        outcomes.iter().filter(|outcome| outcome.scenario == name && outcome.healing == healing).collect()
+    };
+    let mean = |values: Vec<f64>| match values.len() {
+        0 => f64::NAN,
+        n => values.iter().sum::<f64>() / n as f64,
+    };
+    let coverage = |outcomes: &[&Outcome]| mean(outcomes.iter().map(|outcome| outcome.end().coverage).collect());
+    let modes = |outcomes: &[&Outcome]| mean(outcomes.iter().map(|outcome| outcome.end().modes as f64).collect());
+    let mut text =
+        "| scenario | runs | failed | named | before coverage halved | first named at step (median) | coverage \
+                    then, of the best before (median) | coverage, modes at the end | with `heal=auto` | healed |\n"
+            .to_owned();
+    text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
+    let (mut all_failed, mut all_named, mut all_early) = (0, 0, 0);
+    let (mut all_tried, mut all_healed, mut all_healthy, mut all_false) = (0, 0, 0, 0);
+    for scenario in scenarios {
+        let runs = of(scenario.name, false);
+        if runs.is_empty() {
+            continue;
+        }
+        let end = format!("{:.2}, {:.1}", coverage(&runs), modes(&runs));
+        let Some(control) = scenario.control else {
+            let alarmed = runs.iter().filter(|run| !run.findings.is_empty()).count();
+            (all_healthy, all_false) = (all_healthy + runs.len(), all_false + alarmed);
+            let _ =
+                writeln!(text, "| {} | {} | | {alarmed} false alarms | | | | {end} | | |", scenario.name, runs.len());
+            continue;
+        };
+        let healthy = coverage(&of(control, false));
+        let failed: Vec<&&Outcome> =
+            runs.iter().filter(|run| run.error.is_some() || !(run.end().coverage >= FAILED * healthy)).collect();
+        let mut seen: Vec<(u64, f64)> = failed.iter().filter_map(|run| run.detection()).collect();
+        let early = seen.iter().filter(|(_, share)| *share >= 0.5).count();
+        (all_failed, all_named, all_early) = (all_failed + failed.len(), all_named + seen.len(), all_early + early);
+        seen.sort_by_key(|(step, _)| *step);
+        let step = seen.get(seen.len() / 2).map_or("-".to_owned(), |(step, _)| step.to_string());
+        seen.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let share = seen.get(seen.len() / 2).map_or("-".to_owned(), |(_, share)| format!("{share:.2}"));
+        // Of runs that fail without it.
+        let healing: Vec<&Outcome> = of(scenario.name, true)
+            .into_iter()
+            .filter(|run| failed.iter().any(|failed| failed.seed == run.seed))
+            .collect();
+        let is_healed = |run: &&&Outcome| run.error.is_none() && run.end().coverage >= HEALED * healthy;
+        let healed = healing.iter().filter(is_healed).count();
+        (all_tried, all_healed) = (all_tried + healing.len(), all_healed + healed);
+        let with = match healing.is_empty() {
+            true => "-".to_owned(),
+            false => format!("{:.2}, {:.1}", coverage(&healing), modes(&healing)),
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {early} | {step} | {share} | {end} | {with} | {healed} of {} |",
+            scenario.name,
+            runs.len(),
+            failed.len(),
+            failed.iter().filter(|run| !run.findings.is_empty()).count(),
+            healing.len()
+        );
+    }
+    let share = |part: usize, all: usize| match all {
+        0 => "none to count".to_owned(),
+        all => format!("{part} of {all} ({:.0} %)", 100.0 * part as f64 / all as f64),
+    };
+    let _ = writeln!(text, "\nfailed runs that were named: {}", share(all_named, all_failed));
+    let _ = writeln!(text, "of these before coverage had halved: {}", share(all_early, all_failed));
+    let _ = writeln!(text, "healthy runs with a false alarm: {}", share(all_false, all_healthy));
+    let _ = write!(text, "healed to 90 % of the healthy coverage: {}", share(all_healed, all_tried));
+    text
+}
