@@ -57,7 +57,7 @@ pub fn transpose(batch: usize, rows: usize, columns: usize, from: &[f32], to: &m
         return;
     }
     // Blocks of whole rows of the source, of a size that fits the nearest caches.
-    let block = (8192 / columns).next_multiple_of(8);
+    let block = (8192 / columns).next_multiple_of(8).max(8);
     let blocks = rows.div_ceil(block);
     let to = Shared::new(to);
     parallel_for(batch * blocks, |task| {
@@ -186,7 +186,9 @@ mod tests {
 
     #[test]
     fn matrices_are_turned_over() {
-        for (batch, rows, columns) in [(1, 1, 1), (3, 7, 9), (2, 8, 16), (1, 100, 33), (2, 65, 64), (1, 0, 5)] {
+        for (batch, rows, columns) in
+            [(1, 1, 1), (3, 7, 9), (2, 8, 16), (1, 100, 33), (2, 65, 64), (1, 0, 5), (1, 11, 9000)]
+        {
             let from: Vec<f32> = (0..batch * rows * columns).map(|i| i as f32).collect();
             let mut to = vec![f32::NAN; from.len()];
             transpose(batch, rows, columns, &from, &mut to);
