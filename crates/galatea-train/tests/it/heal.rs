@@ -309,7 +309,7 @@ fn a_divergence_is_healed_too() {
     let summary = train(&run, &config, &Witness::default()).unwrap();
     let [done] = &summary.interventions[..] else { panic!("{:?}", summary.interventions) };
     assert_eq!((done.kind, done.back_to), (Kind::Divergence, 80));
-    assert_eq!(done.changes_text(), "learning_rate_g 0.02 -> 0.005");
+    assert_eq!(done.changes_text(), "learning_rate_g 0.02 -> 0.01");
     assert_eq!(summary.step, 400);
 }
 
@@ -323,7 +323,7 @@ fn what_nothing_helps_against_is_left_after_so_many_times() {
     assert_eq!((summary.step, summary.interventions.len()), (400, 2));
     assert!(witness.has("warning training went back 2 times (`heal.max`)"), "{:?}", witness.seen());
     let rates: Vec<String> = summary.interventions.iter().map(|done| done.changes_text()).collect();
-    assert_eq!(rates, ["r1 0.0 -> 1.0", "learning_rate_g 0.001 -> 0.00025"]);
+    assert_eq!(rates, ["r1 0.0 -> 1.0", "learning_rate_g 0.001 -> 0.0005"]);
 
     // Where no checkpoint is from before, training begins anew.
     let mut config = frail("", AUTO);
