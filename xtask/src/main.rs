@@ -1,5 +1,5 @@
 //! Checks and chores of this repository: `cargo xtask check`, `cargo xtask tidy`, `cargo xtask bench`,
-//! `cargo xtask collapse`.
+//! `cargo xtask toys`, `cargo xtask collapse`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod bench;
@@ -8,6 +8,7 @@ mod check;
 mod collapse;
 mod rust;
 mod tidy;
+mod toys;
 mod tree;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ cargo xtask check [--from STAGE]   everything that a change must pass; stops at 
 cargo xtask tidy                   the rules of this repository that no compiler knows; builds nothing
 cargo xtask tidy --list            those rules, one per line
 cargo xtask bench                  our training steps beside those of PyTorch and Keras; see `cargo xtask bench --help`
+cargo xtask toys                   how many modes of toy distributions are learnt; see `cargo xtask toys --help`
 cargo xtask collapse               provokes each failure of training, and says what the monitor saw; `--help` says more
 ";
 
@@ -48,6 +50,7 @@ fn run() -> anyhow::Result<()> {
             Ok(())
         }
         ["bench", ref options @ ..] => bench::run(root, options),
+        ["toys", ref options @ ..] => toys::run(root, options),
         ["collapse", ref options @ ..] => collapse::run(root, options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

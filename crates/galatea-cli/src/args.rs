@@ -63,8 +63,10 @@ pub(crate) enum Command {
     Interpolate(InterpolateArgs),
     /// Write a trained model to one file that needs nothing else
     Export(ExportArgs),
-    /// List runs
-    Runs,
+    /// List runs, or compare some
+    Runs(RunsArgs),
+    /// Write a page about a run: curves, pictures, nearest neighbours, score, settings
+    Report(ReportArgs),
     /// List the families of models, or show one with its settings
     Models(ModelsArgs),
     /// List, show or download data
@@ -88,6 +90,7 @@ Examples:
   galatea train gan --data ring                          points from 8 Gaussians: are all modes learnt?
   galatea train --set loss=hinge spectral_norm=true r1=0
   galatea train --set heal=auto                          when it collapses, go back and change settings
+  galatea train --set eval.every=500                     judge on the way, keep the best checkpoint
   galatea train --config runs/0001-dcgan-digits/config.toml
   galatea train --resume last                            go on after Ctrl-C or a crash, bit for bit
 
@@ -136,6 +139,13 @@ pub(crate) struct TrainArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Checkpoint {
+    /// Which checkpoint of the run: `newest`, `best` by `eval.metric`, or that of a step
+    #[arg(long, value_name = "WHICH", default_value = "newest")]
+    pub(crate) checkpoint: galatea::Which,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Drawing {
     /// A run, or a `model.safetensors`
     #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
@@ -157,6 +167,9 @@ pub(crate) struct Drawing {
     #[arg(long, short, value_name = "PATH", default_value = "samples.png", value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
 
+    #[command(flatten)]
+    pub(crate) checkpoint: Checkpoint,
+
     /// Pictures in a row of a grid [default: as near to a square as may be]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), allow_negative_numbers = true)]
     pub(crate) columns: Option<u32>,
@@ -170,6 +183,7 @@ Examples:
   galatea sample last -n 10000 -o samples.npy        bytes, [n, channels, height, width]
   galatea sample last -n 10 --class 7 -o sevens.png
   galatea sample last -n 1000 -o points.csv          of a model of points; also .npy and .png
+  galatea sample last --checkpoint best -o grid.png  of a run that was trained with `eval.every`
   galatea sample model.safetensors -n 100 -o grid.png
 
 Sample number i is the same for any -n.")]
@@ -217,6 +231,9 @@ pub(crate) struct EvalArgs {
     )]
     pub(crate) model: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) checkpoint: Checkpoint,
+
     /// Real data to judge against [default for a run: what it held back]
     #[arg(long = "against", short = 'd', visible_alias = "data", value_name = "SRC", value_hint = ValueHint::AnyPath)]
     pub(crate) data: Option<String>,
@@ -246,6 +263,10 @@ pub(crate) struct EvalArgs {
     /// What to compare pictures by [default: what suits the data, if anything does]
     #[arg(long, value_name = "NAME")]
     pub(crate) features: Option<String>,
+
+    /// A file of weights for features that need one: safetensors, or what `torch.save` wrote
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) feature_weights: Option<PathBuf>,
 
     /// Samples to draw, or to take of each set [default: as many as there are real ones, or all]
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(10..=100_000), allow_negative_numbers = true)]
@@ -278,6 +299,11 @@ ceiling (noise against real data). Its name ends in the number of samples and wh
         .flat_map(|metric| metric.numbers)
         .map(|number| vec![format!("  {}", number.name), number.meaning.to_owned()])
         .collect();
+    let kinds: Vec<Vec<String>> =
+        galatea::features::KINDS.iter().map(|kind| vec![format!("  {}", kind.name), kind.summary.to_owned()]).collect();
+    text.push_str("Features:\n");
+    text.push_str(&crate::table::columns(&kinds));
+    text.push('\n');
     text.push_str("Metrics:\n");
     text.push_str(crate::table::columns(&rows).trim_end());
     text
@@ -290,6 +316,9 @@ pub(crate) struct ExportArgs {
     #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
     pub(crate) model: PathBuf,
 
+    #[command(flatten)]
+    pub(crate) checkpoint: Checkpoint,
+
     /// File format
     #[arg(long, default_value = "safetensors", value_parser = ["safetensors"])]
     pub(crate) format: String,
@@ -297,6 +326,65 @@ pub(crate) struct ExportArgs {
     /// Where to write
     #[arg(long, short, value_name = "FILE", default_value = "model.safetensors", value_hint = ValueHint::FilePath)]
     pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  galatea runs                                list the runs in `runs`
+  galatea runs list elsewhere
+  galatea runs compare 1 2 dcgan-digits       settings that differ, and scores
+  galatea runs compare 1 2 --by recall-k5")]
+pub(crate) struct RunsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<RunsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// List runs
+    #[command(after_help = "Example:\n  galatea runs list elsewhere")]
+    List {
+        /// Folder in which runs are looked for [default: that of `--runs`]
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        folder: Option<PathBuf>,
+    },
+    /// Compare runs: settings that differ, and scores with their intervals, the best first
+    #[command(after_help = "\
+Example:
+  galatea runs compare 1 2 dcgan-digits
+
+A value is marked `*` where none is better, `~` where its 95 % interval and that of the best
+overlap, so that chance may have made the difference, `?` where there are no intervals to tell,
+and `!` where it was measured in another way and must not be compared.")]
+    Compare {
+        /// Runs, each by its path, number or name
+        #[arg(value_name = "RUN", num_args = 2.., required = true, value_hint = ValueHint::AnyPath)]
+        names: Vec<PathBuf>,
+        /// Sort by this number [default: the first that there is]
+        #[arg(long, value_name = "NUMBER")]
+        by: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  galatea report last                         writes `report.html` in the run's folder
+  galatea report 3 -o page.html
+
+The page is one file that needs no other, and no script.")]
+pub(crate) struct ReportArgs {
+    /// A run
+    #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
+    pub(crate) run: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) checkpoint: Checkpoint,
+
+    /// Where to write [default: `report.html` in the run's folder]
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

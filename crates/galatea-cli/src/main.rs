@@ -30,13 +30,17 @@ fn main() -> ExitCode {
         galatea::set_threads(threads.into());
     }
     let common = &cli.common;
+    if !common.quiet {
+        galatea::on_progress(progress::say);
+    }
     let result = match cli.command {
         Command::Train(args) => commands::train::run(args, common, began),
         Command::Sample(args) => commands::sample::sample(args, common),
         Command::Interpolate(args) => commands::sample::interpolate(args, common),
         Command::Eval(args) => commands::eval::run(args, common),
         Command::Export(args) => commands::export::run(args, common),
-        Command::Runs => commands::list::runs(common),
+        Command::Runs(args) => commands::runs::run(args, common),
+        Command::Report(args) => commands::report::run(&args, common),
         Command::Models(args) => commands::list::models(args, common),
         Command::Data(DataCommand::List) => commands::data::list(common),
         Command::Data(DataCommand::Show { source, output, number, set }) => {

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use galatea::{Action, Context, Event, Finding, Observer};
+use galatea::{Action, Context, Event, Finding, Observer, Reading, VALIDATION, number_of};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
@@ -59,6 +59,9 @@ pub(crate) struct Training {
     quiet: bool,
     json: bool,
     last_line: Option<Instant>,
+    /// The last judgement, and the best.
+    judged: String,
+    best: Option<f64>,
     began: Instant,
     first_step: Arc<OnceLock<Duration>>,
 }
@@ -68,7 +71,17 @@ impl Training {
     pub(crate) fn new(common: &Common, began: Instant, first_step: Arc<OnceLock<Duration>>) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         let (quiet, json) = (common.quiet, common.json);
-        Self { bar: None, is_terminal, quiet, json, last_line: None, began, first_step }
+        Self {
+            bar: None,
+            is_terminal,
+            quiet,
+            json,
+            last_line: None,
+            judged: String::new(),
+            best: None,
+            began,
+            first_step,
+        }
     }
 
     fn start(&mut self, done: u64, steps: u64) {
@@ -101,6 +114,28 @@ impl Training {
         let _ = print_line(&Value::Object(line).to_string());
     }
 
+    /// Judgements on the way; the final one is told when all is over.
+    fn judge(&mut self, reading: &Reading, step: u64) {
+        if !reading.metric.starts_with(VALIDATION) {
+            return;
+        }
+        if reading.best {
+            self.best = Some(reading.value);
+        }
+        let best = match self.best {
+            Some(_) if reading.best => " (best)".to_owned(),
+            Some(best) => format!(" (best {best:.3})"),
+            // Of a run that goes on, it is not known here.
+            None => String::new(),
+        };
+        self.judged = format!("  {} {:.3}{best}", number_of(&reading.metric), reading.value);
+        let line = serde_json::to_value(reading).map(|mut line| {
+            line["step"] = json!(step);
+            line
+        });
+        self.tell("evaluated", line);
+    }
+
     fn step(&mut self, event: &Event<'_>, context: &Context<'_>) {
         let Event::Step { report, images_per_second, seconds_left } = event else { return };
         let step = context.step;
@@ -123,7 +158,7 @@ impl Training {
             let scalars: Vec<String> =
                 report.scalars.iter().map(|(name, value)| format!("{} {value:.3}", label(name))).collect();
             let left = HumanDuration(Duration::from_secs_f64(seconds_left.clamp(0.0, 1e9)));
-            format!("{}  {images_per_second:.0} images/s, {left} left", scalars.join("  "))
+            format!("{}{}  {images_per_second:.0} images/s, {left} left", scalars.join("  "), self.judged)
         };
         if let Some(bar) = &self.bar {
             bar.set_position(step);
@@ -203,7 +238,8 @@ impl Observer for Training {
                     bar.finish_and_clear();
                 }
             }
-            Event::Sampled { .. } | Event::Checkpointed { .. } | Event::Evaluated { .. } | Event::Looked { .. } => {}
+            Event::Evaluated { reading } => self.judge(reading, context.step),
+            Event::Sampled { .. } | Event::Checkpointed { .. } | Event::Looked { .. } => {}
         }
         Ok(Action::Continue)
     }

@@ -77,6 +77,7 @@ fn a_killed_run_goes_on_bit_for_bit() {
     let train = |name: &str, steps: &str| {
         let mut arguments = vec!["train", "--name", name, "--steps", steps];
         arguments.extend(TINY);
+        arguments.push("eval.every=20");
         folder.command(&arguments)
     };
     assert!(train("undisturbed", "120").output().unwrap().status.success());
@@ -97,7 +98,91 @@ fn a_killed_run_goes_on_bit_for_bit() {
         child = folder.command(&["train", "--resume", "killed"]).stderr(std::process::Stdio::null()).spawn().unwrap();
     }
     assert!(child.wait().unwrap().success());
-    assert!(weights(&folder.path("runs/0001-undisturbed")) == weights(&run), "weights differ");
+    let undisturbed = folder.path("runs/0001-undisturbed");
+    assert!(weights(&undisturbed) == weights(&run), "weights differ");
+    assert_eq!(timeless(&undisturbed), timeless(&run));
+    let best = |run: &std::path::Path| weights_of(&run.join("checkpoints/best"));
+    assert!(best(&undisturbed) == best(&run), "the best checkpoints differ");
+}
+
+/// The lines of `metrics.jsonl` without the time that they took.
+fn timeless(run: &std::path::Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let line = |line: &str| {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line["seconds"] = 0.into();
+        line
+    };
+    text.lines().map(line).collect()
+}
+
+fn weights_of(checkpoint: &std::path::Path) -> Vec<u8> {
+    std::fs::read(checkpoint.join("generator.safetensors")).unwrap()
+}
+
+#[test]
+fn a_run_is_judged_while_it_trains_and_its_best_checkpoint_is_kept() {
+    let folder = Folder::new();
+    let output =
+        folder.run(&[&["train", "--steps", "10"], TINY, &["eval.every=3", "train.keep_last=9", "--json"]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let lines: Vec<serde_json::Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = lines.iter().filter(|line| line["event"] == "evaluated").collect();
+    let run = folder.path("runs/0001-dcgan-digits");
+    let first = timeless(&run);
+    let watched: Vec<_> = first.iter().filter(|line| line["metric"] == "validation-frechet-20-digits-lenet").collect();
+    let steps = |lines: &[&serde_json::Value]| lines.iter().map(|l| l["step"].as_u64().unwrap()).collect::<Vec<_>>();
+    assert_eq!((steps(&watched), steps(&told)), (vec![3, 6, 9, 10], vec![3, 6, 9, 10]));
+    assert!(watched.iter().all(|line| line["floor"].is_number() && line["interval"][1].is_number()), "{watched:?}");
+    let value = |line: &serde_json::Value| line["value"].as_f64().unwrap();
+    let best = watched.iter().min_by(|a, b| value(a).total_cmp(&value(b))).unwrap();
+    let marked = watched.iter().rfind(|line| line["best"] == true).unwrap();
+    assert_eq!((best["step"].as_u64(), watched[0]["best"].as_bool()), (marked["step"].as_u64(), Some(true)));
+    assert_eq!(lines.last().unwrap()["best"]["step"], best["step"]);
+    assert!(watched.iter().any(|line| line["best"] != true) || best["step"] == 10, "{watched:?}");
+
+    // What chose the checkpoint has no part in the score, nor in training.
+    let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(config.contains("validation = 0.1") && config.contains("every = 3"), "{config}");
+    let state = std::fs::read_to_string(run.join("checkpoints/best/state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    assert_eq!((&state["step"], &state["data"]["examples"]), (&best["step"], &243.into()));
+
+    // It can be named wherever a run is read.
+    let best_weights = weights_of(&run.join("checkpoints/best"));
+    folder.good(&["sample", "1", "-n", "4", "--checkpoint", "best", "-o", "best.npy"]);
+    folder.good(&["export", "1", "--checkpoint", "best", "-o", "best.safetensors"]);
+    folder.good(&["sample", "best.safetensors", "-n", "4", "-o", "again.npy"]);
+    assert!(std::fs::read(folder.path("best.npy")).unwrap() == std::fs::read(folder.path("again.npy")).unwrap());
+    let json = folder.good(&["eval", "1", "--checkpoint", "5", "--json"]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["step"], 5);
+    for wrong in ["first", "7"] {
+        assert!(folder.refused(&["sample", "1", "--checkpoint", wrong]).starts_with("exit code 2"));
+    }
+    assert!(folder.refused(&["sample", "best.safetensors", "--checkpoint", "best"]).contains("hint: name a run"));
+
+    // Judged again, a finished run says the same, and its log does not grow.
+    assert!(folder.good(&["train", "--resume", "1"]).contains("frechet-20-digits-lenet"));
+    assert_eq!(timeless(&run), first);
+
+    // As after a kill between two checkpoints: what came after is done again, to the same end.
+    std::fs::remove_dir_all(run.join("checkpoints/step-000010")).unwrap();
+    std::fs::remove_dir_all(run.join("checkpoints/best")).unwrap();
+    folder.good(&["train", "--resume", "1"]);
+    assert_eq!(timeless(&run), first);
+    assert!(best["step"] == 3 || weights_of(&run.join("checkpoints/best")) == best_weights);
+
+    folder.train(&[]);
+    assert!(folder.refused(&["sample", "last", "--checkpoint", "best"]).contains("`--set eval.every=500`"));
+    for (settings, words) in [
+        (&["eval.every=3", "eval.metric=fid"][..], "error: `eval.metric`: no checkpoint can be chosen by `fid`"),
+        (&["eval.every=3", "data.validation=0"], "10 examples or more to choose checkpoints by, and 0 are held back"),
+        (&["eval.every=3", "data.limit=50"], "and 5 are held back"),
+    ] {
+        let said = folder.refused(&[&["train", "--set"], settings].concat());
+        assert!(said.starts_with("exit code 2") && said.contains(words) && said.contains("hint: "), "{said}");
+    }
 }
 
 #[test]

@@ -50,6 +50,8 @@ settings! {
         skip_broken: bool = false;
         /// Share of the examples held back for judging; at most 5,000 examples.
         holdout: f64 = 0.1, in 0.0..=0.5;
+        /// Share of the rest held back to choose the best checkpoint by; 0.1 with `eval.every`, else 0.
+        validation: f64 = 0.0, in 0.0..=0.5;
     }
 }
 

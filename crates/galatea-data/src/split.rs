@@ -23,6 +23,17 @@ pub fn split(data: &dyn Dataset, holdout: f64) -> Split {
     split_labels(&labels, holdout)
 }
 
+impl Split {
+    /// What is to be trained on split once more, by the same rule: the examples that are left, and those held back to choose
+    /// between checkpoints by. What is held back here plays no part.
+    pub fn again(&self, data: &dyn Dataset, holdout: f64) -> Self {
+        let labels: Vec<u32> = self.train.iter().map(|i| data.label(*i).unwrap_or(0)).collect();
+        let Self { train, held_back } = split_labels(&labels, holdout);
+        let [train, held_back] = [train, held_back].map(|part| part.iter().map(|i| self.train[*i]).collect());
+        Self { train, held_back }
+    }
+}
+
 /// [`split`] of examples with these classes.
 pub fn split_labels(labels: &[u32], holdout: f64) -> Split {
     let wanted = ((labels.len() as f64 * holdout).round() as usize).min(MAX_HELD_BACK);

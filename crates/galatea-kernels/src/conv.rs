@@ -7,7 +7,8 @@
 //! Pictures are `[n, height, width, channels]` in memory. Then a tile's rows are places of the result, a product's depth
 //! runs over taps of the kernel and channels of the source, and its columns over channels of the result, all of them
 //! contiguous: nothing is copied together but the weights. Places at a border lack some taps; places that have the same
-//! taps form a class and are worked on together, so no zero is ever multiplied.
+//! taps form a class and are worked on together, so no zero is ever multiplied. Neighbours in a class may share products,
+//! see `pairs`.
 //!
 //! A picture of very few channels would leave most of a vector empty. There, `patches` copies the few values under the
 //! kernel together, and what remains is a product of matrices.
@@ -16,6 +17,7 @@ use crate::Activation;
 use crate::activation::apply;
 use crate::layout::Panels;
 use crate::linear::tasks;
+use crate::pairs::{self, Pairing};
 use crate::patches;
 use crate::pool::{Shared, threads};
 use crate::simd::{panel_width, simd_fn};
@@ -111,11 +113,11 @@ impl ConvShape {
 
 /// Places along one side of the result that meet the same taps.
 #[derive(Debug, PartialEq)]
-struct Class {
+pub(crate) struct Class {
     /// Taps, and how far the source's place of each is from the first one's.
-    taps: Vec<(usize, isize)>,
+    pub(crate) taps: Vec<(usize, isize)>,
     /// Places of the result, and the source's place of the first tap.
-    places: Vec<(usize, usize)>,
+    pub(crate) places: Vec<(usize, usize)>,
 }
 
 /// The classes of `places` places, where `meets` gives taps and source's places, taps ascending.
@@ -175,11 +177,11 @@ pub fn gather(
         return patches::gather(shape, big, w, bias, function, small);
     }
     let (inputs, taps) = (shape.big[0], shape.taps());
-    let panels = Panels::new(taps * inputs, shape.small[0], |first, columns, out| {
+    let weights = |first: usize, columns: usize, out: &mut [f32]| {
         pack_taps(columns, inputs, taps, &w[first * inputs * taps..], inputs * taps, taps, out);
-    });
+    };
     let axes = [gathering(shape, 0), gathering(shape, 1)];
-    convolve(shape, [shape.big, shape.small], &axes, &panels, (big, bias, function), small);
+    convolve(shape, [shape.big, shape.small], axes, weights, (big, bias, function), small);
 }
 
 /// `big = act(small *^T w + bias)`, a transposed convolution.
@@ -200,11 +202,11 @@ pub fn spread(
         return patches::spread(shape, small, w, bias, function, big);
     }
     let (inputs, outputs, taps) = (shape.small[0], shape.big[0], shape.taps());
-    let panels = Panels::new(taps * inputs, outputs, |first, columns, out| {
+    let weights = |first: usize, columns: usize, out: &mut [f32]| {
         pack_taps(columns, inputs, taps, &w[first * taps..], taps, outputs * taps, out);
-    });
+    };
     let axes = [spreading(shape, 0), spreading(shape, 1)];
-    convolve(shape, [shape.small, shape.big], &axes, &panels, (small, bias, function), big);
+    convolve(shape, [shape.small, shape.big], axes, weights, (small, bias, function), big);
 }
 
 simd_fn! {
@@ -231,56 +233,114 @@ simd_fn! {
     }
 }
 
-/// The common part: every place of the result is the sum over its taps and the source's channels.
+/// The common part: every place of the result is the sum over its taps and the source's channels. `weights` packs a panel
+/// of all taps.
 fn convolve(
     shape: &ConvShape,
     [source, result]: [PictureShape; 2],
-    axes: &[Vec<Class>; 2],
-    panels: &Panels,
+    [down, across]: [Vec<Class>; 2],
+    weights: impl Fn(usize, usize, &mut [f32]) + Sync,
     (from, bias, function): (&[f32], Option<&[f32]>, Activation),
     to: &mut [f32],
 ) {
-    let channels = result[0];
+    let (channels, inputs) = (result[0], source[0]);
     let width = panel_width();
-    let count = channels.div_ceil(width);
-    let runs: Vec<Runs<'_>> = axes[0]
-        .iter()
-        .flat_map(|rows| axes[1].iter().map(move |columns| (rows, columns)))
-        .map(|(rows, columns)| Runs {
-            rows,
-            columns,
-            runs: (rows.taps.iter())
-                .flat_map(|&(tap_y, y)| columns.taps.iter().map(move |&(tap_x, x)| (tap_y, y, tap_x, x)))
-                .map(|(tap_y, y, tap_x, x)| Run {
-                    a: (y * source[2] as isize + x) * source[0] as isize,
-                    b: ((tap_y * shape.kernel[1] + tap_x) * source[0] * width) as isize,
-                })
-                .collect(),
-        })
-        .collect();
-    // A few pictures at a time, that the nearer caches hold.
-    let per_picture = source.iter().product::<usize>() + result.iter().product::<usize>();
-    let block = 65_536usize.div_ceil(per_picture).min(shape.n.div_ceil(4 * threads())).max(1);
-    let out = Shared::new(to);
-    tasks(shape.n.div_ceil(block) * count, shape.products(), |task| {
-        let (panel, first) = (task % count, task / count * block);
-        let pictures = first..(first + block).min(shape.n);
-        let columns = panel * width..((panel + 1) * width).min(channels);
-        let bias = bias.map(|bias| &bias[columns.clone()]);
-        for runs in &runs {
-            places(
-                runs,
-                pictures.clone(),
-                [source, result],
-                from,
-                panels.panel(panel),
-                bias,
-                function,
-                out,
-                columns.clone(),
-            );
+    let (across, pairs) = in_pairs(across, channels.min(inputs) >= 16);
+    let shift = across.iter().find_map(|(_, pairing)| pairing.as_ref()).map(|pairing| pairing.shift);
+
+    // Behind all taps, for each row of them and each pair, its sum and the second's negative.
+    let (taps, [kernel_y, kernel_x]) = (shape.taps(), shape.kernel);
+    let (part, extra) = (inputs * width, 2 * pairs.len());
+    let panels = Panels::new((taps + kernel_y * extra) * inputs, channels, |first, columns, out| {
+        weights(first, columns, out);
+        let (plain, made) = out.split_at_mut(taps * part);
+        let places = (0..kernel_y).flat_map(|y| pairs.iter().map(move |taps| taps.map(|x| (y * kernel_x + x) * part)));
+        for (made, [a, b]) in made.chunks_exact_mut((2 * part).max(1)).zip(places) {
+            let (sum, negative) = made.split_at_mut(part);
+            pairs::sum_and_negative(&plain[a..a + part], &plain[b..b + part], sum, negative);
         }
     });
+    let offset = |y: isize, x: isize| (y * source[2] as isize + x) * inputs as isize;
+    let runs = |rows: &Class, columns: Vec<(usize, isize)>| -> Vec<Run> {
+        let all = rows.taps.iter().flat_map(|row| columns.iter().map(move |column| (row, column)));
+        // Taps of a row from `kernel_x` on are those that were made.
+        let place = |y: usize, x: usize| match x.checked_sub(kernel_x) {
+            None => y * kernel_x + x,
+            Some(made) => taps + y * extra + made,
+        };
+        all.map(|(&(y, dy), &(x, dx))| Run { a: offset(dy, dx), b: (place(y, x) * part) as isize }).collect()
+    };
+    let made = |taps: &[usize; 2], which: usize| {
+        let index = pairs.iter().position(|pair| pair == taps).expect("pairs were collected");
+        kernel_x + 2 * index + which
+    };
+    let runs: Vec<Runs<'_>> = (down.iter())
+        .flat_map(|rows| across.iter().map(move |(columns, pairing)| (rows, columns, pairing.as_ref())))
+        .map(|(rows, columns, pairing)| match pairing {
+            None => Runs { rows, columns, runs: runs(rows, columns.taps.clone()), pair: None },
+            Some(Pairing { taps, shift, step }) => {
+                let shift = *shift as isize;
+                let of = |each: &dyn Fn(&[usize; 2], isize) -> (usize, isize)| {
+                    runs(rows, taps.iter().map(|(pair, at)| each(pair, *at)).collect())
+                };
+                Runs {
+                    rows,
+                    columns,
+                    runs: of(&|pair, at| (made(pair, 0), at + shift)),
+                    pair: Some(Pair {
+                        step: *step,
+                        first: of(&|pair, at| (pair[0], at)),
+                        second: of(&|pair, at| (made(pair, 1), at + shift)),
+                    }),
+                }
+            }
+        })
+        .collect();
+    // A few pictures at a time, that the nearer caches hold. Where there are not enough of them for all threads, these
+    // share the panels, too.
+    let count = channels.div_ceil(width);
+    let per_source = source.iter().product::<usize>();
+    let per_picture = per_source + result.iter().product::<usize>();
+    let block = 65_536usize.div_ceil(per_picture).min(shape.n.div_ceil(4 * threads())).max(1);
+    let blocks = shape.n.div_ceil(block);
+    let group = if blocks >= 4 * threads() { count } else { 1 };
+    let groups = count.div_ceil(group);
+    let out = Shared::new(to);
+    tasks(blocks * groups, shape.products(), |task| {
+        let (first, group) = (task / groups * block, task % groups * group..((task % groups + 1) * group).min(count));
+        let pictures = first..(first + block).min(shape.n);
+        let part = &from[pictures.start * per_source..pictures.end * per_source];
+        let differences = shift.map(|shift| pairs::differences(source, shift, part));
+        let part = [part, differences.as_deref().unwrap_or_default()];
+        for panel in group {
+            let columns = panel * width..((panel + 1) * width).min(channels);
+            let bias = bias.map(|bias| &bias[columns.clone()]);
+            for runs in &runs {
+                let (pictures, columns) = (pictures.clone(), columns.clone());
+                places(runs, pictures, [source, result], part, panels.panel(panel), bias, function, out, columns);
+            }
+        }
+    });
+}
+
+/// Classes of places along a row, with the pairing of those whose places are done in pairs, of which they then keep the
+/// first of each; and all pairs of taps.
+fn in_pairs(classes: Vec<Class>, is_worth_it: bool) -> (Vec<(Class, Option<Pairing>)>, Vec<[usize; 2]>) {
+    let (mut out, mut pairs) = (Vec::new(), Vec::new());
+    for mut class in classes {
+        let Some(pairing) = Some(()).filter(|()| is_worth_it).and_then(|()| pairs::pairing(&class)) else {
+            out.push((class, None));
+            continue;
+        };
+        pairs.extend(pairing.taps.iter().map(|(taps, _)| *taps));
+        if !class.places.len().is_multiple_of(2) {
+            let single = class.places.pop().into_iter().collect();
+            out.push((Class { taps: class.taps.clone(), places: single }, None));
+        }
+        class.places = class.places.into_iter().step_by(2).collect();
+        out.push((class, Some(pairing)));
+    }
+    (out, pairs)
 }
 
 /// A pair of classes, and where the products of their places begin.
@@ -288,15 +348,25 @@ struct Runs<'a> {
     rows: &'a Class,
     columns: &'a Class,
     runs: Vec<Run>,
+    pair: Option<Pair>,
+}
+
+/// What comes after the products that two neighbours share; both are from differences.
+struct Pair {
+    /// Places from one to the other.
+    step: usize,
+    first: Vec<Run>,
+    second: Vec<Run>,
 }
 
 simd_fn! {
-    /// All places of one pair of classes, in some pictures, for the channels of one panel.
+    /// All places of one pair of classes, in some pictures, for the channels of one panel. `from` is the source of these
+    /// pictures, and its differences.
     fn places<S>(
         class: &Runs<'_>,
         pictures: std::ops::Range<usize>,
         shapes: [PictureShape; 2],
-        from: &[f32],
+        from: [&[f32]; 2],
         panel: &[f32],
         bias: Option<&[f32]>,
         function: Activation,
@@ -305,6 +375,7 @@ simd_fn! {
     ) {
         let [source, result] = shapes;
         let (wide, high) = (class.columns.places.len(), class.rows.places.len());
+        let count = pictures.len() * wide * high;
         let start = bias.map_or(Start::Zero, Start::Bias);
         let tile = Tile {
             b: panel.as_ptr(),
@@ -316,16 +387,39 @@ simd_fn! {
             columns: columns.len(),
             rows: 0,
         };
-        let row = |i: usize| {
-            let (picture, place) = (pictures.start + i / (wide * high), i % (wide * high));
+        let place = |i: usize| {
+            let (picture, place) = (i / (wide * high), i % (wide * high));
             let ((y, source_y), (x, source_x)) = (class.rows.places[place / wide], class.columns.places[place % wide]);
             let a = ((picture * source[1] + source_y) * source[2] + source_x) * source[0];
-            let c = ((picture * result[1] + y) * result[2] + x) * result[0] + columns.start;
-            (from[a..].as_ptr(), out.at(c))
+            let picture = pictures.start + picture;
+            (a, ((picture * result[1] + y) * result[2] + x) * result[0] + columns.start)
         };
-        // SAFETY: classes name places inside of the pictures only, whose lengths were checked with the shape; a panel holds
-        // rows of two vectors for every tap and channel; each task writes its own places and channels.
-        unsafe { tile.rows::<S>(pictures.len() * wide * high, row, |row| apply::<S>(function, row)) }
+        let [plain, differences] = from;
+        // SAFETY: classes name places inside of the pictures only, whose lengths were checked with the shape, and pairs
+        // those that have a neighbour; a panel holds rows of two vectors for every tap and channel; each task writes its
+        // own places and channels.
+        unsafe {
+            let row = |i: usize| {
+                let (a, c) = place(i);
+                (plain[a..].as_ptr(), out.at(c))
+            };
+            let Some(pair) = &class.pair else {
+                return tile.rows::<S>(count, row, |row| apply::<S>(function, row));
+            };
+            let step = pair.step * result[0];
+            tile.rows::<S>(count, row, |row| {
+                let second = row.as_ptr().offset_from(out.at(0)) as usize + step;
+                out.slice(second, row.len()).copy_from_slice(row);
+            });
+            for (runs, step) in [(&pair.first, 0), (&pair.second, step)] {
+                let row = |i: usize| {
+                    let (a, c) = place(i);
+                    (differences[a..].as_ptr(), out.at(c + step))
+                };
+                let tile = Tile { runs, start: Start::Accumulate, ..tile };
+                tile.rows::<S>(count, row, |row| apply::<S>(function, row));
+            }
+        }
     }
 }
 

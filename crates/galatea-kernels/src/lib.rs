@@ -17,6 +17,7 @@ pub mod loss;
 pub mod lstm;
 pub mod norm;
 pub mod optim;
+mod pairs;
 mod patches;
 pub mod pictures;
 pub mod pool;

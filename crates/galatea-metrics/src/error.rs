@@ -18,6 +18,14 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
+    /// A file of weights that is not what it should be.
+    #[error("`{path}`: {problem}")]
+    WeightFile {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The weights of features that are built in are broken.
     #[error("the weights of the features `{features}` cannot be read: {problem}")]
     Weights {
@@ -43,6 +51,11 @@ impl Error {
             Self::Data(error) => error.hint(),
             Self::Model(error) => error.hint(),
             Self::Samples { hint, .. } => Some(hint.clone()),
+            Self::WeightFile { .. } => Some(
+                "use a file that `torch.save(model.state_dict(), path)` or safetensors wrote, such as \
+                 `pt_inception-2015-12-05-6726825d.pth`"
+                    .into(),
+            ),
             Self::Weights { .. } => Some("the program is damaged; install it again".into()),
         }
     }

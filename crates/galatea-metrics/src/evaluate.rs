@@ -30,7 +30,7 @@ const MOST_NOISE: usize = 2_000;
 const SEED: u64 = 0xce11;
 
 /// Real data to judge by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Reference<'a> {
     /// What the data are.
     pub spec: &'a DataSpec,
@@ -39,7 +39,7 @@ pub struct Reference<'a> {
     /// Examples that it was trained on, `[.., ..]`, where there are any, in an order that has nothing to do with classes.
     pub train: Option<&'a HostTensor>,
     /// What to compare examples by; without it, what suits the data, if anything does.
-    pub features: Option<&'static dyn Features>,
+    pub features: Option<Arc<dyn Features>>,
     /// Modes of samples and of real examples, where more of them have been read than are given here: see [`Modes`].
     pub modes: Option<[&'a Points; 2]>,
 }
@@ -62,44 +62,19 @@ pub struct Arrays {
 /// # Errors
 /// If samples are too few, of another shape, or not finite, or the features cannot read such data.
 pub fn evaluate(samples: &HostTensor, reference: Reference<'_>) -> Result<Report> {
-    let Reference { spec, held_back, train, features, modes } = reference;
-    let features = features.or_else(|| suiting(spec));
-    let read = |set: &HostTensor| Examples::read(set, features);
+    let Reference { spec, held_back, modes, .. } = reference;
     let (n, m) = (samples.rows(), held_back.rows());
-    let real = read(held_back)?;
-    let halves = halves(&real);
-    let (floor, floor_is) = match train {
-        Some(train) => {
-            let seen = read(&train.slice_rows(0..n.min(train.rows())))?;
-            let what = "examples that were learnt against those that were held back";
-            (Some([seen, real.clone()]), what)
-        }
-        None => (halves.clone(), BY_HALVES),
-    };
-    let is_points = matches!(spec, DataSpec::Points(_));
-    let mut shape = samples.shape.clone();
-    shape[0] = n.min(MOST_NOISE);
-    let noise = match is_points {
-        true => uniform_within(held_back, shape[0]),
-        false => uniform(&shape),
-    };
-    let trial = Trial {
-        samples: read(samples)?,
-        real,
-        train: train.cloned().map(Points::single).transpose()?,
-        noise: read(&noise)?,
-        floor,
-        halves,
-        values: if is_points { "points" } else { "pixels" },
-        modes: Modes::of(spec).map(|told| ModeSets::new(told, [samples, held_back, &noise], modes)).transpose()?,
-        features: features.map(|features| FeaturesId { name: features.name().to_owned(), hash: features.hash() }),
-    };
-    let noise_is = if is_points { WITHIN } else { "uniform noise" };
-    let mut report = trial.judge(floor_is, noise_is)?;
-    if let (Some(drawn), Some(real)) = (&trial.samples.probabilities, &trial.real.probabilities) {
+    let (mut trial, floor_is) = Trial::of(samples.shape.clone(), reference)?;
+    if let Some(told) = Modes::of(spec) {
+        let noise = noise(spec, held_back, &samples.shape);
+        trial.modes = Some(ModeSets::new(told, [samples, held_back, &noise], modes)?);
+    }
+    let samples = trial.read(samples)?;
+    let mut report = trial.judge(&samples, floor_is, noise_is(spec))?;
+    if let (Some(drawn), Some(real)) = (&samples.probabilities, &trial.real.probabilities) {
         report.classes = Some(histogram(real, drawn)?);
     }
-    if features.is_none() {
+    if trial.features.is_none() {
         report.notes.push(format!("no features are known for {spec}: only pixels were compared"));
     }
     report.class_names = spec.classes().to_vec();
@@ -135,7 +110,7 @@ pub fn evaluate_arrays(arrays: Arrays) -> Result<Report> {
     let real = examples(real);
     let halves = halves(&real);
     let trial = Trial {
-        samples: examples(samples),
+        read_by: None,
         real,
         train,
         noise,
@@ -149,12 +124,12 @@ pub fn evaluate_arrays(arrays: Arrays) -> Result<Report> {
         true => "random probabilities",
         false => WITHIN,
     };
-    trial.judge(BY_HALVES, ceiling)
+    trial.judge(&examples(samples), BY_HALVES, ceiling)
 }
 
 /// Examples as all that they can be compared as.
 #[derive(Clone)]
-struct Examples {
+pub(crate) struct Examples {
     values: Arc<Points>,
     features: Option<Arc<Points>>,
     probabilities: Option<Arc<Points>>,
@@ -176,7 +151,7 @@ impl Examples {
         self.values.rows()
     }
 
-    fn as_points(&self, space: Space) -> Option<&Points> {
+    pub(crate) fn as_points(&self, space: Space) -> Option<&Points> {
         match space {
             Space::Values => Some(&self.values),
             Space::Features => self.features.as_deref(),
@@ -203,10 +178,11 @@ fn halves(examples: &Examples) -> Option<[Examples; 2]> {
     (n >= 2).then(|| [&order[..n / 2], &order[n / 2..]].map(|rows| examples.select(rows)))
 }
 
-/// All that a report is made from.
-struct Trial {
-    samples: Examples,
-    real: Examples,
+/// All that a report is made from, but the samples.
+pub(crate) struct Trial {
+    /// What examples are read by, where they are not arrays.
+    read_by: Option<Arc<dyn Features>>,
+    pub(crate) real: Examples,
     train: Option<Points>,
     noise: Examples,
     /// Real data in place of samples, and what to judge them by.
@@ -294,8 +270,48 @@ impl Values {
 }
 
 impl Trial {
-    fn judge(&self, floor: &str, ceiling: &str) -> Result<Report> {
-        let (n, m) = (self.samples.rows(), self.real.rows());
+    /// What samples of this shape, `[n, ..]`, are judged by, and what the floor is.
+    pub(crate) fn of(shape: Vec<usize>, reference: Reference<'_>) -> Result<(Self, &'static str)> {
+        let Reference { spec, held_back, train, features, .. } = reference;
+        let read_by = match features {
+            Some(features) => Some(features),
+            None => suiting(spec)?,
+        };
+        let read = |set: &HostTensor| Examples::read(set, read_by.as_deref());
+        let n = shape[0];
+        let real = read(held_back)?;
+        let halves = halves(&real);
+        let (floor, floor_is) = match train {
+            Some(train) => {
+                let seen = read(&train.slice_rows(0..n.min(train.rows())))?;
+                let what = "examples that were learnt against those that were held back";
+                (Some([seen, real.clone()]), what)
+            }
+            None => (halves.clone(), BY_HALVES),
+        };
+        let trial = Self {
+            real,
+            train: train.cloned().map(Points::single).transpose()?,
+            noise: read(&noise(spec, held_back, &shape))?,
+            floor,
+            halves,
+            values: if matches!(spec, DataSpec::Points(_)) { "points" } else { "pixels" },
+            modes: None,
+            features: read_by
+                .as_ref()
+                .map(|features| FeaturesId { name: features.name().to_owned(), hash: features.hash() }),
+            read_by,
+        };
+        Ok((trial, floor_is))
+    }
+
+    /// Samples as all that they can be compared as.
+    pub(crate) fn read(&self, samples: &HostTensor) -> Result<Examples> {
+        Examples::read(samples, self.read_by.as_deref())
+    }
+
+    fn judge(&self, samples: &Examples, floor: &str, ceiling: &str) -> Result<Report> {
+        let (n, m) = (samples.rows(), self.real.rows());
         if n.min(m) < 2 {
             return Err(Error::samples(
                 format!("{n} samples and {m} real examples are too few to judge"),
@@ -324,8 +340,7 @@ impl Trial {
                 report.take(modes.rows(metric)?);
                 continue;
             }
-            let (Some(samples), Some(real)) = (self.samples.as_points(needs.space), self.real.as_points(needs.space))
-            else {
+            let (Some(samples), Some(real)) = (samples.as_points(needs.space), self.real.as_points(needs.space)) else {
                 continue;
             };
             if needs.train && self.train.is_none() {
@@ -346,7 +361,7 @@ impl Trial {
     }
 
     /// The numbers of a metric.
-    fn rows(&self, metric: &Metric, samples: &Points, real: &Points) -> Result<Vec<Row>> {
+    pub(crate) fn rows(&self, metric: &Metric, samples: &Points, real: &Points) -> Result<Vec<Row>> {
         let needs = metric.needs;
         let train = self.train.as_ref().filter(|_| needs.train);
         let prepared = (metric.prepare)(Sets { samples, real, train })?;
@@ -390,6 +405,19 @@ fn standard_errors(prepared: &Prepared<'_>, n: usize, m: usize, least: usize) ->
         (squares / (HALVES - 1) as f64 * share / (1.0 - share)).sqrt()
     };
     Ok(Some((0..values[0].len()).map(deviation).collect()))
+}
+
+/// Examples without any sense, as many as samples of `shape` but not more than are needed.
+fn noise(spec: &DataSpec, held_back: &HostTensor, shape: &[usize]) -> HostTensor {
+    let rows = shape[0].min(MOST_NOISE);
+    match spec {
+        DataSpec::Points(_) => uniform_within(held_back, rows),
+        _ => uniform(&[&[rows], &shape[1..]].concat()),
+    }
+}
+
+fn noise_is(spec: &DataSpec) -> &'static str {
+    if matches!(spec, DataSpec::Points(_)) { WITHIN } else { "uniform noise" }
 }
 
 /// Uniform noise in `[-1, 1]`.

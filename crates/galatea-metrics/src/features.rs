@@ -1,6 +1,12 @@
 //! What pictures are compared by: features are part of the name of every number that rests on them.
 
-use std::sync::OnceLock;
+mod inception;
+mod pickle;
+mod random_conv;
+mod weight_file;
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use burn::prelude::Device;
 use galatea_data::{DataSpec, HostTensor};
@@ -11,19 +17,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, Result};
 
-/// Features of a kind of example.
-pub trait Features: Sync + std::fmt::Debug {
+/// Features, ready to read examples.
+pub trait Features: Send + Sync + std::fmt::Debug {
     /// The name, as in `frechet-1000-digits-lenet`.
-    fn name(&self) -> &'static str;
-
-    /// Whether examples of this shape can be read, whatever they show.
-    fn read_shape(&self, shape: &[usize]) -> bool;
-
-    /// What examples of that shape are called: `28x28 grey images`.
-    fn readable(&self) -> &'static str;
-
-    /// Whether data like these mean something to these features, so that they are taken when none are named.
-    fn suit(&self, spec: &DataSpec) -> bool;
+    fn name(&self) -> &str;
 
     /// SHA-256 of what they are computed with, in hex.
     fn hash(&self) -> String;
@@ -44,85 +41,164 @@ pub struct Reading {
     pub probabilities: Option<HostTensor>,
 }
 
-/// Every kind of features; the first that suits is taken.
-pub static FEATURES: &[&dyn Features] = &[&DigitsLenet, &Numbers, &Pixels];
-
-/// The features for data like these, if there are any.
-pub fn suiting(spec: &DataSpec) -> Option<&'static dyn Features> {
-    FEATURES.iter().copied().find(|features| features.suit(spec))
+/// A kind of features.
+#[derive(Debug)]
+pub struct Kind {
+    /// The name by which they are asked for.
+    pub name: &'static str,
+    /// What they are and when to use them.
+    pub summary: &'static str,
+    /// What they need beside examples.
+    pub takes: Takes,
+    /// What examples they read: `28x28 grey images`.
+    pub readable: &'static str,
+    /// Whether examples of a shape can be read, whatever they show.
+    pub reads: fn(&[usize]) -> bool,
+    /// Whether data like these mean something to them, so that they are taken when none are named.
+    pub suits: fn(&DataSpec) -> bool,
+    /// Makes them ready.
+    pub open: fn(&Opening<'_>) -> Result<Arc<dyn Features>>,
 }
 
-/// The features called `name`, for examples of this shape.
+/// What features need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing.
+    Nothing,
+    /// A file of weights.
+    File,
+}
+
+/// What features are made ready with.
+#[derive(Clone, Copy)]
+pub struct Opening<'a> {
+    /// What the data are.
+    pub spec: &'a DataSpec,
+    /// A file of weights, where the user names one.
+    pub weights: Option<&'a Path>,
+}
+
+impl<'a> Opening<'a> {
+    /// With nothing but the data's kind.
+    pub fn new(spec: &'a DataSpec) -> Self {
+        Self { spec, weights: None }
+    }
+}
+
+/// Every kind of features; the first that suits is taken when none are named. Adding one is its file and its line.
+pub static KINDS: &[&Kind] = &[&DIGITS_LENET, &NUMBERS, &PIXELS, &random_conv::KIND, &inception::KIND];
+
+/// The features for data like these, if there are any.
 ///
 /// # Errors
-/// If there are none, or they read other shapes.
-pub fn named(name: &str, shape: &[usize]) -> Result<&'static dyn Features> {
-    let Some(features) = FEATURES.iter().copied().find(|features| features.name() == name) else {
-        let known: Vec<&str> = FEATURES.iter().map(|features| features.name()).collect();
+/// If they cannot be made ready.
+pub fn suiting(spec: &DataSpec) -> Result<Option<Arc<dyn Features>>> {
+    let found = KINDS.iter().find(|kind| (kind.suits)(spec));
+    found.map(|kind| (kind.open)(&Opening::new(spec))).transpose()
+}
+
+/// Whether there are features called `name` that read examples like these, and all that they need is given. Quick: nothing is
+/// read or learnt.
+///
+/// # Errors
+/// If not.
+pub fn check(name: &str, opening: &Opening<'_>) -> Result<&'static Kind> {
+    let Some(kind) = KINDS.iter().copied().find(|kind| kind.name == name) else {
+        let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
         return Err(Error::samples(
             format!("there are no features `{name}`"),
             format!("known are {}", known.join(", ")),
         ));
     };
-    match features.read_shape(shape) {
-        true => Ok(features),
-        false => Err(Error::samples(
-            format!("the features `{name}` read {}, not examples of shape {shape:?}", features.readable()),
+    let shape = opening.spec.shape();
+    if !(kind.reads)(&shape) {
+        return Err(Error::samples(
+            format!("the features `{name}` read {}, not examples of shape {shape:?}", kind.readable),
             "bring the data to that shape with `--set data.size=.. data.channels=..`, or name other features",
+        ));
+    }
+    match (kind.takes, opening.weights) {
+        (Takes::File, None) => Err(file_needed(name)),
+        (Takes::File, Some(_)) | (_, None) => Ok(kind),
+        (_, Some(_)) => Err(Error::samples(
+            format!("the features `{name}` take no file of weights"),
+            "leave `--feature-weights` out, or name features that take one, such as `inception`",
         )),
     }
 }
 
-/// The numbers of points, which have features enough in them.
-#[derive(Debug)]
-struct Numbers;
-
-impl Features for Numbers {
-    fn name(&self) -> &'static str {
-        "points"
-    }
-
-    fn read_shape(&self, shape: &[usize]) -> bool {
-        shape.len() == 1
-    }
-
-    fn readable(&self) -> &'static str {
-        "points"
-    }
-
-    fn suit(&self, spec: &DataSpec) -> bool {
-        matches!(spec, DataSpec::Points(_))
-    }
-
-    fn hash(&self) -> String {
-        Pixels.hash()
-    }
-
-    fn read(&self, examples: &HostTensor) -> Result<Reading> {
-        Pixels.read(examples)
-    }
+/// The features called `name`.
+///
+/// # Errors
+/// As [`check`]; also if they cannot be made ready.
+pub fn open(name: &str, opening: &Opening<'_>) -> Result<Arc<dyn Features>> {
+    (check(name, opening)?.open)(opening)
 }
 
-/// The values themselves: what neighbours and spreads of pictures are without any features.
+fn file_needed(name: &str) -> Error {
+    Error::samples(
+        format!("the features `{name}` need a file of weights"),
+        "name it with `--feature-weights FILE`: `pt_inception-2015-12-05-6726825d.pth` of pytorch-fid, or the same as safetensors",
+    )
+}
+
+/// Reads examples of `shape`, `batch` at once. The last batch is filled up, so that no row depends on how many there are. `read`
+/// is given a batch of values and gives a row of numbers for each.
+fn in_batches(
+    name: &str,
+    examples: &HostTensor,
+    shape: &[usize],
+    batch: usize,
+    mut read: impl FnMut(Vec<f32>) -> Vec<f32>,
+) -> Result<HostTensor> {
+    if examples.shape[1..] != *shape {
+        return Err(Error::samples(
+            format!("the features read examples of shape {shape:?}, not {:?}", &examples.shape[1..]),
+            "bring both sets to the same shape",
+        ));
+    }
+    let n = examples.rows();
+    let mut features = Vec::new();
+    for start in (0..n).step_by(batch) {
+        crate::progress::tell(|| format!("reading pictures by {name}: {start} of {n}"));
+        let rows = (n - start).min(batch);
+        let mut some = examples.slice_rows(start..start + rows).values;
+        some.resize(batch * examples.row_len(), 0.0);
+        let read = read(some);
+        features.extend_from_slice(&read[..rows * (read.len() / batch)]);
+    }
+    Ok(HostTensor::new([n, features.len() / n.max(1)], features))
+}
+
+/// The numbers of points, which have features enough in them.
+static NUMBERS: Kind = Kind {
+    name: "points",
+    summary: "the numbers of points themselves",
+    takes: Takes::Nothing,
+    readable: "points",
+    reads: |shape| shape.len() == 1,
+    suits: |spec| matches!(spec, DataSpec::Points(_)),
+    open: |_| Ok(Arc::new(Pixels(&NUMBERS))),
+};
+
+/// The values themselves: what neighbours and spreads of pictures are without any features. Distances of pixels are not how alike
+/// pictures look, so they are taken only when asked for.
+static PIXELS: Kind = Kind {
+    name: "pixels",
+    summary: "the values themselves: quick, but distances of pixels are not how alike pictures look",
+    takes: Takes::Nothing,
+    readable: "everything",
+    reads: |_| true,
+    suits: |_| false,
+    open: |_| Ok(Arc::new(Pixels(&PIXELS))),
+};
+
 #[derive(Debug)]
-struct Pixels;
+struct Pixels(&'static Kind);
 
 impl Features for Pixels {
-    fn name(&self) -> &'static str {
-        "pixels"
-    }
-
-    fn read_shape(&self, _: &[usize]) -> bool {
-        true
-    }
-
-    fn readable(&self) -> &'static str {
-        "everything"
-    }
-
-    /// Distances of pixels are not how alike pictures look, so they are taken only when asked for.
-    fn suit(&self, _: &DataSpec) -> bool {
-        false
+    fn name(&self) -> &str {
+        self.0.name
     }
 
     fn hash(&self) -> String {
@@ -136,28 +212,28 @@ impl Features for Pixels {
 }
 
 /// 128 features of a classifier of handwritten digits; see `assets/README.md`.
+static DIGITS_LENET: Kind = Kind {
+    name: "digits-lenet",
+    summary: "a classifier of handwritten digits, built in; taken for digits",
+    takes: Takes::Nothing,
+    readable: "28x28 grey images",
+    reads: |shape| shape == [1, 28, 28],
+    suits: |spec| {
+        spec.shape() == [1, 28, 28]
+            && spec.classes().len() == 10
+            && spec.classes().iter().enumerate().all(|(i, name)| *name == i.to_string())
+    },
+    open: |_| Ok(Arc::new(DigitsLenet)),
+};
+
 #[derive(Debug)]
 struct DigitsLenet;
 
 const WEIGHTS: &[u8] = include_bytes!("../assets/digits-lenet.safetensors");
 
 impl Features for DigitsLenet {
-    fn name(&self) -> &'static str {
-        "digits-lenet"
-    }
-
-    fn read_shape(&self, shape: &[usize]) -> bool {
-        shape == [1, 28, 28]
-    }
-
-    fn readable(&self) -> &'static str {
-        "28x28 grey images"
-    }
-
-    fn suit(&self, spec: &DataSpec) -> bool {
-        self.read_shape(&spec.shape())
-            && spec.classes().len() == 10
-            && spec.classes().iter().enumerate().all(|(i, name)| *name == i.to_string())
+    fn name(&self) -> &str {
+        DIGITS_LENET.name
     }
 
     fn hash(&self) -> String {
@@ -168,7 +244,7 @@ impl Features for DigitsLenet {
         static CLASSIFIER: OnceLock<std::result::Result<Classifier, String>> = OnceLock::new();
         let classifier = CLASSIFIER
             .get_or_init(|| {
-                let part = decode_weights(WEIGHTS)?;
+                let part = decode_weights(Classifier::PART, WEIGHTS)?;
                 Classifier::new([1, 28, 28], 10, 0, &Device::flex()).with_weights(part).map_err(|e| e.to_string())
             })
             .as_ref()
@@ -183,7 +259,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The weights of a classifier as a safetensors file, halved to 16 bits.
+/// The weights of a small network as a safetensors file, halved to 16 bits.
 ///
 /// # Errors
 /// If safetensors refuses them.
@@ -203,11 +279,11 @@ pub fn encode_weights(part: &Part) -> std::result::Result<Vec<u8>, safetensors::
     safetensors::serialize(views, None)
 }
 
-fn decode_weights(bytes: &[u8]) -> std::result::Result<Part, String> {
+fn decode_weights(name: &str, bytes: &[u8]) -> std::result::Result<Part, String> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
     let tensors = file.tensors().into_iter().map(|(name, view)| {
         let value = |pair: &[u8]| half::f16::from_le_bytes([pair[0], pair[1]]).to_f32();
         (name, HostTensor::new(view.shape().to_vec(), view.data().chunks_exact(2).map(value).collect::<Vec<f32>>()))
     });
-    Ok(Part { name: Classifier::PART.to_owned(), tensors: tensors.collect() })
+    Ok(Part { name: name.to_owned(), tensors: tensors.collect() })
 }

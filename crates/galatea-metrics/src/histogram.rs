@@ -46,6 +46,8 @@ fn prepare(sets: Sets<'_>) -> Result<Prepared<'_>> {
 pub struct Histogram {
     /// Share of each class among the samples; sums to 1.
     pub shares: Vec<f64>,
+    /// The same among the real examples.
+    pub real: Vec<f64>,
     /// `KL(samples || real)` in nats; 0 for equal shares.
     pub divergence: f64,
     /// Half the sum of absolute differences, in `[0, 1]`.
@@ -62,6 +64,7 @@ impl Histogram {
             total_variation: 0.5 * pairs().map(|(p, q)| (p - q).abs()).sum::<f64>(),
             modes: shares.iter().filter(|share| **share > 0.0).count(),
             shares,
+            real: real.to_vec(),
         }
     }
 }

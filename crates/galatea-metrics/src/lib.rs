@@ -8,6 +8,7 @@ mod error;
 mod evaluate;
 pub mod features;
 pub mod frechet;
+mod gauge;
 pub mod histogram;
 pub mod inception_score;
 pub mod kernel_distance;
@@ -20,6 +21,7 @@ pub mod order;
 pub mod points;
 pub mod prdc;
 mod products;
+pub mod progress;
 pub mod realism;
 mod report;
 pub mod sliced_wasserstein;
@@ -27,9 +29,10 @@ pub mod two_sample;
 
 pub use error::{Error, Result};
 pub use evaluate::{Arrays, Reference, evaluate, evaluate_arrays};
+pub use gauge::{Gauge, choosing};
 pub use metric::METRICS;
 pub use points::Points;
-pub use report::{Context, FeaturesId, Report, Row};
+pub use report::{Context, FeaturesId, Report, Row, short};
 
 #[cfg(test)]
 mod tests {

@@ -60,6 +60,17 @@ pub enum Better {
     LikeReal,
 }
 
+impl Better {
+    /// The value as JSON has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lower => "lower",
+            Self::Higher => "higher",
+            Self::LikeReal => "like-real",
+        }
+    }
+}
+
 impl std::fmt::Display for Better {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

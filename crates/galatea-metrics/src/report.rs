@@ -131,7 +131,7 @@ impl std::fmt::Display for Report {
 }
 
 /// A value in at most eight characters, to three digits or so.
-fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     match value.abs() {
         size if !size.is_finite() => format!("{value}"),
         0.0 => "0".to_owned(),

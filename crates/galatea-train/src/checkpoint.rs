@@ -2,6 +2,7 @@
 //!
 //! `checkpoints/step-001000/` has one safetensors file per [`Part`] and `state.json`. It is written into a folder beside
 //! it, file by file to the disk, and then renamed, so that no kill and no full disk leaves half of one in its place.
+//! `checkpoints/best/` is the one that was best by a metric; it is kept whatever its age, and nothing is resumed from it.
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +19,8 @@ use crate::{Error, Finding, Intervention, Plan, Result, Run, Writer, disk, plan,
 /// Version of the layout; a checkpoint of another version is not read.
 const FORMAT: u32 = 1;
 const STATE: &str = "state.json";
+/// The folder of the checkpoint that is best by a metric.
+const BEST: &str = "best";
 /// Before the name of a folder that is being written or removed.
 const ASIDE: &str = ".aside-";
 /// Stands for the checksum in the text that it is taken over.
@@ -151,7 +154,7 @@ pub fn newest(run: &Run, only: Option<&str>) -> Result<Newest> {
 /// If a file is missing, of another version, or not what was written, down to a bit.
 pub fn load(path: &Path, only: Option<&str>) -> Result<Checkpoint> {
     let state = read_state(&path.join(STATE))?;
-    if disk::name(path) != folder_name(state.step) {
+    if ![BEST, &folder_name(state.step)].contains(&disk::name(path)) {
         return Err(corrupt(path, format!("the folder holds the checkpoint of step {}", state.step)));
     }
     let mut parts = Vec::new();
@@ -184,13 +187,43 @@ pub fn save(
     (data, watch): (&DataState, &WatchState),
     parts: &[Part],
 ) -> Result<PathBuf> {
+    save_as(folder_name(progress.step), run, progress, config, (data, watch), parts)
+}
+
+/// Writes the checkpoint that is best by a metric, in place of the one that was.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_best(
+    run: &Writer,
+    progress: &Progress,
+    config: &crate::RunConfig,
+    about: (&DataState, &WatchState),
+    parts: &[Part],
+) -> Result<PathBuf> {
+    save_as(BEST.to_owned(), run, progress, config, about, parts)
+}
+
+/// The folder of the checkpoint that is best by a metric, if there is one.
+pub fn best_path(run: &Run) -> Option<PathBuf> {
+    let path = run.checkpoints_path().join(BEST);
+    path.is_dir().then_some(path)
+}
+
+fn save_as(
+    name: String,
+    run: &Writer,
+    progress: &Progress,
+    config: &crate::RunConfig,
+    about: (&DataState, &WatchState),
+    parts: &[Part],
+) -> Result<PathBuf> {
     check_finite(parts, progress.step)?;
     let folder = run.checkpoints_path();
     disk::create_folders(&folder)?;
-    let name = folder_name(progress.step);
     let aside = folder.join(format!("{ASIDE}{name}"));
     let path = folder.join(name);
-    let written = fill(&aside, progress, config, (data, watch), parts).and_then(|()| put_in_place(&aside, &path));
+    let written = fill(&aside, progress, config, about, parts).and_then(|()| put_in_place(&aside, &path));
     if written.is_err() {
         // The first error is the one to tell, and what stays is removed when the run is locked again.
         let _ = fs::remove_dir_all(&aside);

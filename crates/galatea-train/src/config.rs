@@ -109,12 +109,18 @@ impl RunConfig {
         Ok(Self { train, monitor, heal, ..config })
     }
 
-    /// What determines the weights, beside the data themselves: dotted keys and their values in TOML.
-    pub fn determining(&self) -> BTreeMap<String, String> {
+    /// Every setting: dotted keys and their values in TOML.
+    pub fn flat(&self) -> BTreeMap<String, String> {
         let mut flat = BTreeMap::new();
         if let Ok(table) = Table::try_from(self) {
             flatten("", &table, &mut flat);
         }
+        flat
+    }
+
+    /// What determines the weights, beside the data themselves: dotted keys and their values in TOML.
+    pub fn determining(&self) -> BTreeMap<String, String> {
+        let mut flat = self.flat();
         let is_below = |key: &str, all: &[&str]| all.iter().any(|at| key.strip_prefix(at).is_some_and(is_end_of_key));
         flat.retain(|key, _| !is_below(key, FREE));
         if self.heal.mode == HealMode::Off {

@@ -6,7 +6,7 @@ use galatea_data::HostBatch;
 use galatea_models::{Session, StepReport};
 use serde::{Deserialize, Serialize};
 
-use crate::{Finding, Intervention, Look, Plan, Result, Run, Summary};
+use crate::{Finding, Intervention, Look, Plan, Result, Summary, Writer};
 
 /// Something that happened in training. The enum is closed: an observer that matches on all of them is told by the
 /// compiler when there is a new one.
@@ -107,8 +107,8 @@ pub enum Event<'a> {
 pub struct Context<'a> {
     /// The model.
     pub session: &'a dyn Session,
-    /// The run.
-    pub run: &'a Run,
+    /// The run, and the right to write to it.
+    pub run: &'a Writer,
     /// The plan, with its number of steps.
     pub plan: &'a Plan,
     /// Steps done.
@@ -119,6 +119,8 @@ pub struct Context<'a> {
     pub seconds: f64,
     /// Which attempt this is: 0, and one more for each time that training went back to heal.
     pub attempt: usize,
+    /// What was done to heal so far. Settings of the model are those of the configuration with these changes.
+    pub interventions: &'a [Intervention],
 }
 
 /// What an observer wants to happen.
@@ -138,18 +140,36 @@ pub enum Action {
 }
 
 /// A value of a metric.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Reading {
     /// Name of the metric, which states its protocol.
     pub metric: String,
-    /// The value.
+    /// The value; `null` in JSON, and NaN when read again, if it is not finite.
+    #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
+    /// What the value would be within in 95 of 100 cases, with other samples and other real examples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
     /// The same between two halves of the real data: what a perfect model would have.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub floor: Option<f64>,
     /// The same between noise and the real data.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<f64>,
+    /// Which values are good: `lower`, `higher` or `like-real`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub better: Option<String>,
+    /// SHA-256 of what the features are computed with that the value rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features_hash: Option<String>,
+    /// Whether it is the best so far of those that checkpoints are chosen by.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub best: bool,
+}
+
+fn number_or_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// Someone who is told of everything that happens in training: a progress bar, a log, a monitor.

@@ -37,5 +37,5 @@ pub use heal::{HealMode, HealOptions, Intervention};
 pub use monitor::{Finding, Kind, Look, Monitor, MonitorOptions, Severity};
 pub use plan::Plan;
 pub use run::{Run, Writer};
-pub use saved::{Saved, export};
+pub use saved::{Saved, Which, export};
 pub use train::{End, PREVIEW_SEED, Summary, train};

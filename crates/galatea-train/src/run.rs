@@ -7,6 +7,8 @@
 //!   metrics.jsonl                one line per metric and evaluation
 //!   samples/step-001000.png      fixed seeds, so that frames can be compared
 //!   checkpoints/step-001000/     one file per part, state.json with checksums
+//!   checkpoints/best/            the best by a metric, where the run was judged while it was trained
+//!   report.html                  all of it on one page
 //!   lock                         one writer at a time
 //! ```
 

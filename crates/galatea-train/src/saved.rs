@@ -11,6 +11,32 @@ use crate::{Error, Result, Run, checkpoint, disk, heal, weights};
 /// Version of the exported file; one of another version is not read.
 const FORMAT: &str = "galatea-1";
 
+/// Which of a run's checkpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// The newest that is whole.
+    #[default]
+    Newest,
+    /// The best by the metric that the run was watched with.
+    Best,
+    /// That of a step.
+    Step(u64),
+}
+
+impl std::str::FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "newest" => Ok(Self::Newest),
+            "best" => Ok(Self::Best),
+            other => {
+                other.parse().map(Self::Step).map_err(|_| "name `newest`, `best` or the number of a step".to_owned())
+            }
+        }
+    }
+}
+
 /// A trained model as it was read, to be made into a [`Session`] that samples.
 #[derive(Clone, Debug)]
 pub struct Saved {
@@ -59,15 +85,24 @@ impl Saved {
         })
     }
 
-    /// Reads the newest whole checkpoint of a run, or that of `step`.
+    /// Reads a checkpoint of a run.
     ///
     /// # Errors
     /// If there is no such checkpoint, or it is damaged.
-    pub fn of_run(run: &Run, step: Option<u64>) -> Result<Self> {
+    pub fn of_run(run: &Run, which: Which) -> Result<Self> {
         let config = run.config()?;
-        let (found, skipped) = match step {
-            Some(step) => (checkpoint::load(&checkpoint_of(run, step)?, None)?, Vec::new()),
-            None => {
+        let (found, skipped) = match which {
+            Which::Step(step) => (checkpoint::load(&checkpoint_of(run, step)?, None)?, Vec::new()),
+            Which::Best => {
+                let none = || {
+                    Error::usage(
+                        format!("`{}` has no best checkpoint", run.path().display()),
+                        "one is kept by runs that are judged while they train, with `--set eval.every=500`",
+                    )
+                };
+                (checkpoint::load(&checkpoint::best_path(run).ok_or_else(none)?, None)?, Vec::new())
+            }
+            Which::Newest => {
                 let newest = checkpoint::newest(run, None)?;
                 let none = || {
                     let problem = format!("`{}` has no checkpoint yet", run.path().display());

@@ -394,8 +394,8 @@ impl Course<'_> {
     }
 
     fn announce(&mut self, event: &Event<'_>) -> Result<()> {
-        let attempt = self.watch.interventions.len();
-        let context = context(&*self.session, self.run, &self.config, &self.progress, (self.seconds(), attempt));
+        let (seconds, before) = (self.seconds(), &self.watch.interventions);
+        let context = context(&*self.session, self.run, &self.config, &self.progress, seconds, before);
         let reason = announce(self.observers, event, &context)?;
         self.stop_reason = self.stop_reason.take().or(reason);
         Ok(())
@@ -414,8 +414,8 @@ impl Course<'_> {
             }
             _ => Event::Failed { text: &text },
         };
-        let attempt = self.watch.interventions.len();
-        let context = context(&*self.session, self.run, &self.config, &self.progress, (self.seconds(), attempt));
+        let (seconds, before) = (self.seconds(), &self.watch.interventions);
+        let context = context(&*self.session, self.run, &self.config, &self.progress, seconds, before);
         for observer in self.observers.iter_mut() {
             // There is an error already, and it is the one to tell.
             let _ = observer.observe(&event, &context);
@@ -428,10 +428,12 @@ fn context<'a>(
     run: &'a Writer,
     config: &'a RunConfig,
     progress: &Progress,
-    (seconds, attempt): (f64, usize),
+    seconds: f64,
+    interventions: &'a [Intervention],
 ) -> Context<'a> {
     let Progress { step, images_seen, .. } = *progress;
-    Context { session, run, plan: &config.train, step, images_seen, seconds, attempt }
+    let attempt = interventions.len();
+    Context { session, run, plan: &config.train, step, images_seen, seconds, attempt, interventions }
 }
 
 /// The time of a step, smoothed over about 50.

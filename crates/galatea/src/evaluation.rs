@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use galatea_data::formats::{Rows, read_rows};
-use galatea_data::{DataSpec, Dataset, HostTensor, Split, settings, split};
-use galatea_metrics::features::{self, Features};
+use galatea_data::{DataOptions, DataSpec, Dataset, HostTensor, Split, settings, split};
+use galatea_metrics::features::{self, Features, Opening};
 use galatea_metrics::mode_coverage::Modes;
-use galatea_metrics::{Arrays, Points, Reference, Report};
+use galatea_metrics::{Arrays, Points, Reference, Report, Row};
 use galatea_models::{SampleRequest, Session};
-use galatea_train::Run;
+use galatea_train::{Reading, Run};
 
 use crate::request::Request;
 use crate::{Error, Generator, Result};
@@ -24,22 +24,47 @@ settings! {
         seed: u64 = 1;
         /// What samples are compared by: the name of features, or `auto` for those that suit the data, if any do.
         features: String = "auto".into();
+        /// A file of weights, for features that need one.
+        feature_weights: Option<String> = None;
+        /// Training steps between two judgements by examples held back for them (`data.validation`); 0 for none.
+        every: u64 = 0, in 0..=1_000_000_000;
+        /// Number that chooses `checkpoints/best` then: `frechet`, `recall-k5`, ..; `auto`: one that suits the data.
+        metric: String = "auto".into();
     }
 }
 
 impl EvalOptions {
-    /// The features that are named, if any are.
+    /// Whether there are the features that are named, for such data. Nothing is read or learnt yet.
     ///
     /// # Errors
-    /// If there are none of that name, or they cannot read such data.
-    pub(crate) fn named_features(&self, spec: &DataSpec) -> Result<Option<&'static dyn Features>> {
+    /// If there are none of that name, they cannot read such data, or a file that they need is not named.
+    pub(crate) fn check_features(&self, spec: &DataSpec) -> Result<()> {
+        let usage = |error: galatea_metrics::Error| Error::Usage { problem: error.to_string(), hint: error.hint() };
+        match (self.features.as_str(), &self.feature_weights) {
+            ("auto", Some(_)) => Err(Error::usage(
+                "a file of weights is named, and no features that take one",
+                "name them too: `--features inception --feature-weights FILE`",
+            )),
+            ("auto", None) => Ok(()),
+            (name, weights) => {
+                let opening = Opening { weights: weights.as_deref().map(Path::new), ..Opening::new(spec) };
+                features::check(name, &opening).map(drop).map_err(usage)
+            }
+        }
+    }
+
+    /// The features that are named, or else those that suit the data, if any do.
+    ///
+    /// # Errors
+    /// As [`check_features`](Self::check_features); also if a file cannot be read.
+    pub(crate) fn open_features(&self, data: &dyn Dataset) -> Result<Option<Arc<dyn Features>>> {
+        let spec = data.spec();
+        self.check_features(spec)?;
         if self.features == "auto" {
-            return Ok(None);
+            return Ok(features::suiting(spec)?);
         }
-        match features::named(&self.features, &spec.shape()) {
-            Ok(features) => Ok(Some(features)),
-            Err(error) => Err(Error::Usage { problem: error.to_string(), hint: error.hint() }),
-        }
+        let opening = Opening { weights: self.feature_weights.as_deref().map(Path::new), ..Opening::new(spec) };
+        Ok(Some(features::open(&self.features, &opening)?))
     }
 }
 
@@ -71,7 +96,7 @@ pub fn evaluate(generator: &Generator, model: &Path, root: &Path, request: &Requ
     // Data that the model was not trained on are unseen as a whole.
     let split = match foreign {
         true => Split { train: Vec::new(), held_back: (0..data.len()).collect() },
-        false => split(&*data, options.read.holdout),
+        false => Parts::of(&*data, &options.read).judged,
     };
     judge(generator.session(), &*data, &split, &eval)
 }
@@ -125,7 +150,7 @@ pub fn compare(comparison: &Comparison) -> Result<(Report, Vec<String>)> {
         }
         None => None,
     };
-    let features = eval.named_features(data.spec())?;
+    let features = eval.open_features(&*data)?;
     let reference =
         Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features, modes: None };
     Ok((galatea_metrics::evaluate(&samples, reference)?, notes))
@@ -217,6 +242,36 @@ fn same_shape(data: &DataSpec, what: &str, other: &DataSpec) -> Result<()> {
     ))
 }
 
+/// What the examples of a run are for.
+pub(crate) struct Parts {
+    /// Those that are trained on, and those that the result is judged by.
+    pub(crate) judged: Split,
+    /// Those that are trained on, and those that checkpoints are chosen by.
+    pub(crate) watched: Split,
+}
+
+impl Parts {
+    pub(crate) fn of(data: &dyn Dataset, options: &DataOptions) -> Self {
+        let split = split(data, options.holdout);
+        let watched = split.again(data, options.validation);
+        Self { judged: Split { train: watched.train.clone(), ..split }, watched }
+    }
+}
+
+/// A value of a report as the logs of a run have it.
+pub(crate) fn reading(row: &Row) -> Reading {
+    Reading {
+        metric: row.metric.clone(),
+        value: row.value,
+        interval: row.interval,
+        floor: row.floor,
+        ceiling: row.ceiling,
+        better: Some(row.better.name().to_owned()),
+        features_hash: row.features_hash.clone(),
+        best: false,
+    }
+}
+
 /// Whether `split` holds back enough to judge by.
 pub(crate) fn can_judge(split: &Split) -> bool {
     split.held_back.len() >= 2
@@ -239,7 +294,7 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
         true => None,
         false => Some(shuffled(&evenly(data, &split.train, MAX_TRAIN)?)),
     };
-    let features = eval.named_features(data.spec())?;
+    let features = eval.open_features(data)?;
     let samples = session.sample(&SampleRequest::new(eval.seed, count.max(2) as u64))?.values;
     let modes = modes_of(session, data, split, eval.seed)?;
     let modes = modes.as_ref().map(|[drawn, real]| [drawn, real]);
@@ -277,14 +332,14 @@ fn modes_of(session: &dyn Session, data: &dyn Dataset, split: &Split, seed: u64)
 }
 
 /// At most `count` of the examples, evenly over all, so that every class is there.
-fn evenly(data: &dyn Dataset, indices: &[usize], count: usize) -> Result<HostTensor> {
+pub(crate) fn evenly(data: &dyn Dataset, indices: &[usize], count: usize) -> Result<HostTensor> {
     let count = count.min(indices.len());
     let chosen: Vec<usize> = (0..count).map(|i| indices[i * indices.len() / count]).collect();
     Ok(data.batch(&chosen)?.values)
 }
 
 /// The same examples in an order that has nothing to do with classes, so that the first of them are a fair selection.
-fn shuffled(examples: &HostTensor) -> HostTensor {
+pub(crate) fn shuffled(examples: &HostTensor) -> HostTensor {
     let mut order: Vec<usize> = (0..examples.rows()).collect();
     galatea_kernels::random::Stream::new(0, 0).shuffle(&mut order);
     let values = order.iter().flat_map(|&i| examples.row(i)).copied().collect();

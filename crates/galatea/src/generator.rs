@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::prelude::Device;
 use galatea_data::{DataSpec, HostBatch, HostTensor};
 use galatea_models::{Info, Latent, SampleRequest, Session};
-use galatea_train::{Run, Saved};
+use galatea_train::{Run, Saved, Which};
 
 use crate::{Error, Result};
 
@@ -37,10 +37,24 @@ impl Generator {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_in(reference: impl AsRef<Path>, root: &Path, device: &Device) -> Result<Self> {
+        Self::open_checkpoint(reference, Which::Newest, root, device)
+    }
+
+    /// As [`open_in`](Self::open_in), of any checkpoint of a run.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); also if another than the newest is asked of a file.
+    pub fn open_checkpoint(reference: impl AsRef<Path>, which: Which, root: &Path, device: &Device) -> Result<Self> {
         let path = reference.as_ref();
         let saved = match path.extension().is_some_and(|ending| ending == "safetensors") {
+            true if which != Which::Newest => {
+                return Err(Error::usage(
+                    format!("`{}` is a single model, without checkpoints", path.display()),
+                    "name a run to choose a checkpoint of it",
+                ));
+            }
             true => Saved::read(path)?,
-            false => Saved::of_run(&Run::open(root, &path.to_string_lossy())?, None)?,
+            false => Saved::of_run(&Run::open(root, &path.to_string_lossy())?, which)?,
         };
         let session = saved.session(device)?;
         Ok(Self { session, seed: saved.seed, step: saved.step, warnings: saved.skipped })

@@ -20,13 +20,17 @@
 //! # }
 //! ```
 
+mod comparing;
 mod device;
 mod error;
 mod evaluation;
 mod generator;
+mod page;
 mod request;
 mod training;
+mod watch;
 
+pub use comparing::{ComparedNumber, ComparedRun, ComparedValue, RunsComparison, Standing, compare_runs, number_of};
 pub use device::{DEVICES, device};
 pub use error::{Error, Result};
 pub use evaluation::{ArrayComparison, Comparison, EvalOptions, compare, compare_arrays, evaluate};
@@ -36,13 +40,17 @@ pub use galatea_data::{
     settings, write,
 };
 pub use galatea_kernels::set_threads;
-pub use galatea_metrics::{METRICS, Report};
+pub use galatea_metrics::progress::on_progress;
+pub use galatea_metrics::{METRICS, Report, features, short};
 pub use galatea_models::{Family, Info, Latent, SampleRequest, Session, StepReport, registry};
 pub use galatea_train::monitor::Switch;
+pub use galatea_train::observers::{Logged, readings};
 pub use galatea_train::{
     Action, Context, End, Event, Finding, HealOptions, Intervention, Kind, Look, MonitorOptions, Observer, Plan,
-    Reading, Result as TrainResult, Run, RunConfig, Severity, Summary, checkpoint,
+    Reading, Result as TrainResult, Run, RunConfig, Severity, Summary, Which, checkpoint,
 };
 pub use generator::Generator;
+pub use page::report;
 pub use request::{DataSettings, Request, Resolved};
 pub use training::{Surroundings, Trained, resume, train, train_in};
+pub use watch::{VALIDATION, best};

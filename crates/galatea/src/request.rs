@@ -11,13 +11,15 @@ use galatea_train::monitor::Switch;
 use galatea_train::{DataConfig, HealMode, HealOptions, MonitorOptions, Plan, RunConfig};
 use toml::{Table, Value};
 
-use crate::evaluation::{EvalOptions, can_judge};
-use crate::{Error, Result};
+use crate::evaluation::{EvalOptions, Parts, can_judge};
+use crate::{Error, Result, watch};
 
 /// The family for pictures when none is named.
 const DEFAULT_FAMILY: &str = "dcgan";
 /// The data when none are named.
 const DEFAULT_DATA: &str = "digits";
+/// What is held back to choose checkpoints by, where they are chosen and nothing is said of it.
+const VALIDATION_SHARE: f64 = 0.1;
 
 settings! {
     /// Everything that is said of the data (`data.KEY`): how they are read, and how they are changed while training.
@@ -64,7 +66,7 @@ impl Resolved {
     /// What is odd and yet can be trained on.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.data.warnings();
-        if self.eval.samples > 0 && !can_judge(&galatea_data::split(&*self.data, self.data_settings.read.holdout)) {
+        if self.eval.samples > 0 && !can_judge(&Parts::of(&*self.data, &self.data_settings.read).judged) {
             warnings.push(
                 "too few examples to hold some back: the model will not be judged; `data.holdout=0.2` holds back more"
                     .to_owned(),
@@ -158,6 +160,10 @@ impl Request {
         if let Some(preset) = preset {
             layers.put_under(family, &preset)?;
         }
+        let is_watched = layers.eval.get("every").and_then(Value::as_integer).is_some_and(|every| every > 0);
+        if is_watched && !layers.data.contains_key("validation") {
+            layers.data.insert("validation".to_owned(), Value::Float(VALIDATION_SHARE));
+        }
 
         // What is quick to check comes before the data, which may take minutes to read.
         let mut plan = layers.plan(family)?;
@@ -168,7 +174,7 @@ impl Request {
         if i64::try_from(seed).is_err() {
             return Err(Error::usage(format!("the seed {seed} is too large"), "seeds are below 2^63"));
         }
-        let (data, data_settings, eval) = layers.open(self.data.clone())?;
+        let (data, data_settings, mut eval) = layers.open(self.data.clone())?;
         data_settings.augment.check_for(data.spec())?;
         if let (false, Some(usual)) = (is_named, family.usual_preset(data.spec().kind())) {
             layers.put_under(family, usual)?;
@@ -176,7 +182,11 @@ impl Request {
         }
         let source = self.data.clone().or(layers.source).unwrap_or_else(|| DEFAULT_DATA.to_owned());
         let model = family.resolve(&layers.model, data.spec())?;
-        eval.named_features(data.spec())?;
+        eval.check_features(data.spec())?;
+        eval.feature_weights = eval.feature_weights.as_deref().map(absolute);
+        if eval.every > 0 {
+            watch::check(&eval, &Parts::of(&*data, &data_settings.read).watched)?;
+        }
         let config = RunConfig {
             galatea: env!("CARGO_PKG_VERSION").to_owned(),
             family: family.info().name.to_owned(),

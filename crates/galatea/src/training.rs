@@ -8,12 +8,13 @@ use burn::prelude::Device;
 use galatea_data::{Dataset, HostBatch, Split};
 use galatea_metrics::Report;
 use galatea_models::{Session, registry};
-use galatea_train::observers::{JsonLines, Samples, TensorBoard};
+use galatea_train::observers::{JsonLines, Logged, Samples, TensorBoard, readings};
 use galatea_train::{Action, Context, End, Event, Feed, Observer, Reading, Run, RunConfig, Summary, Writer};
 
-use crate::evaluation::{self, EvalOptions};
+use crate::evaluation::{self, EvalOptions, Parts};
 use crate::request::{DataSettings, Request, Resolved};
-use crate::{Generator, Result};
+use crate::watch::{self, Watch};
+use crate::{Generator, Result, page};
 
 /// Tells the random streams of transformations from all others; those of models begin with small numbers.
 const AUGMENT: u64 = 0xa6 << 56;
@@ -52,6 +53,10 @@ pub struct Trained {
     pub summary: Summary,
     /// The score, unless training was stopped, judging is off, or hardly any examples are held back.
     pub report: Option<Report>,
+    /// What the best checkpoint was chosen by, if there is one.
+    pub best: Option<Logged>,
+    /// The page about the run, unless it was interrupted.
+    pub page: Option<Result<PathBuf>>,
     /// The model, ready to be sampled.
     pub generator: Generator,
 }
@@ -104,13 +109,17 @@ impl Observer for Judge {
             return Ok(Action::Continue);
         };
         let report = evaluation::judge(context.session, &*self.data, &self.split, &self.eval);
-        let readings = report.iter().flat_map(|report| &report.rows).map(|row| Reading {
-            metric: row.metric.clone(),
-            value: row.value,
-            floor: row.floor,
-            ceiling: row.ceiling,
-        });
-        let action = Action::Evaluated(readings.collect());
+        // A run that had been judged when it was resumed has the same values already.
+        let known = readings(context.run)?;
+        let is_known = |reading: &Reading| {
+            let same = |a: f64, b: f64| (a - b).abs() <= 1e-12 * a.abs() || (!a.is_finite() && !b.is_finite());
+            known.iter().any(|line| {
+                let there = &line.reading;
+                line.step == context.step && there.metric == reading.metric && same(there.value, reading.value)
+            })
+        };
+        let rows = report.iter().flat_map(|report| &report.rows).map(evaluation::reading);
+        let action = Action::Evaluated(rows.filter(|reading| !is_known(reading)).collect());
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
         Ok(action)
     }
@@ -125,7 +134,8 @@ fn go(
     run: &Writer,
     surroundings: Surroundings,
 ) -> Result<Trained> {
-    let split = galatea_data::split(&*data, settings.read.holdout);
+    let parts = Parts::of(&*data, &settings.read);
+    let Parts { judged: split, watched } = &parts;
     let mut feed = Feed::new(data.clone(), split.train.clone())?.with_held_back(split.held_back.clone());
     if !settings.augment.is_off() {
         let spec = data.spec().clone();
@@ -137,14 +147,24 @@ fn go(
     let mut observers: Vec<Box<dyn Observer>> =
         vec![Box::new(JsonLines::new()), Box::new(TensorBoard::new()), Box::new(Samples)];
     observers.extend(surroundings.observers);
+    if eval.every > 0 {
+        observers.push(Box::new(Watch::new(&*session, &*data, watched, eval, config)?));
+    }
     let verdict = Arc::new(Mutex::new(None));
-    if eval.samples > 0 && evaluation::can_judge(&split) {
+    if eval.samples > 0 && evaluation::can_judge(split) {
         // Last, so that the others know that training is over while it works.
-        observers.push(Box::new(Judge { data, split, eval: eval.clone(), verdict: verdict.clone() }));
+        let data = data.clone();
+        observers.push(Box::new(Judge { data, split: split.clone(), eval: eval.clone(), verdict: verdict.clone() }));
     }
     let summary = galatea_train::train(&mut *session, &feed, config, run, &mut observers, &surroundings.stop)?;
     let report = verdict.lock().unwrap_or_else(PoisonError::into_inner).take().transpose()?;
-    let run = Run::open(Path::new("."), &run.path().to_string_lossy())?;
+    let open = Run::open(Path::new("."), &run.path().to_string_lossy())?;
     let generator = Generator::from_session(session, config.seed, summary.step);
-    Ok(Trained { run, summary, report, generator })
+    let best = watch::best(run)?;
+    // Someone who interrupts does not want to wait, and a page that cannot be written spoils no training.
+    let page = (summary.end != End::Interrupted).then(|| {
+        let known = page::Known { data: &*data, parts: &parts, eval };
+        page::put(run, None, &page::make(run, &generator, Ok(known))?)
+    });
+    Ok(Trained { run: open, summary, report, best, page, generator })
 }

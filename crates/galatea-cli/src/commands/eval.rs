@@ -14,9 +14,10 @@ pub(crate) fn run(mut args: EvalArgs, common: &Common) -> Result<ExitCode> {
     let mut settings = std::mem::take(&mut args.set);
     settings.extend(args.number.map(|number| format!("eval.samples={number}")));
     settings.extend(args.features.take().map(|name| format!("eval.features={name}")));
+    settings.extend(args.feature_weights.take().map(|path| format!("eval.feature_weights={}", path.display())));
     let (mut line, report) = match (args.model.take(), args.samples.take()) {
         (Some(model), _) => {
-            let generator = super::sample::open(&model, common)?;
+            let generator = super::sample::open(&model, &args.checkpoint, common)?;
             let request = Request { data: args.data, settings, ..Request::default() };
             let report = evaluate(&generator, &model, &common.runs, &request)?;
             (json!({ "model": model, "step": generator.step() }), report)

@@ -9,7 +9,7 @@ use crate::commands::print_line;
 use crate::progress;
 
 pub(crate) fn run(args: ExportArgs, common: &Common) -> Result<ExitCode> {
-    let generator = super::sample::open(&args.model, common)?;
+    let generator = super::sample::open(&args.model, &args.checkpoint, common)?;
     generator.save(&args.output)?;
     if common.json {
         print_line(&serde_json::json!({ "path": args.output, "step": generator.step() }).to_string())?;

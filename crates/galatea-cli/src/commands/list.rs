@@ -1,46 +1,16 @@
-//! `galatea runs` and `galatea models`.
+//! `galatea models`.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
+use galatea::Error;
 use galatea::registry::{FAMILIES, family};
-use galatea::{Error, Run};
 use serde_json::json;
 
 use crate::args::{Common, ModelsArgs};
 use crate::commands::{print, print_line};
 use crate::progress;
 use crate::table::columns;
-
-pub(crate) fn runs(common: &Common) -> Result<ExitCode> {
-    let runs = Run::list(&common.runs).map_err(Error::from)?;
-    let mut rows = vec![["RUN", "FAMILY", "STEPS", "DATA"].map(str::to_owned).to_vec()];
-    for run in &runs {
-        let step = galatea::checkpoint::list(run).map_err(Error::from)?.last().map_or(0, |(step, _)| *step);
-        match run.config() {
-            Ok(config) if common.json => print_line(
-                &json!({
-                    "run": run.path(), "family": config.family, "step": step, "steps": config.train.steps,
-                    "data": config.data.source,
-                })
-                .to_string(),
-            )?,
-            Ok(config) => rows.push(vec![
-                run.name().to_owned(),
-                config.family,
-                format!("{step} of {}", config.train.steps),
-                config.data.source,
-            ]),
-            Err(error) => progress::warn(&error.to_string()),
-        }
-    }
-    if runs.is_empty() {
-        progress::note(common, &format!("no runs in `{}` yet; `galatea train` makes one", common.runs.display()));
-    } else if !common.json {
-        print(&columns(&rows))?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
 
 pub(crate) fn models(args: ModelsArgs, common: &Common) -> Result<ExitCode> {
     match args.family {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use galatea::{DataSpec, Error, Generator, HostBatch, HostTensor, SampleRequest, device, write};
 
-use crate::args::{Common, Drawing, InterpolateArgs, SampleArgs};
+use crate::args::{Checkpoint, Common, Drawing, InterpolateArgs, SampleArgs};
 use crate::commands::{print_bytes, print_line};
 use crate::progress;
 
@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 4 << 30;
 
 pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
     let drawing = &args.drawing;
-    let generator = open(&drawing.model, common)?;
+    let generator = open(&drawing.model, &drawing.checkpoint, common)?;
     let request = request(drawing, args.number, &generator)?;
     let target = Target::of(&drawing.output)?;
     target.check_for(generator.spec())?;
@@ -32,7 +32,7 @@ pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
 
 pub(crate) fn interpolate(args: InterpolateArgs, common: &Common) -> Result<ExitCode> {
     let drawing = &args.drawing;
-    let generator = open(&drawing.model, common)?;
+    let generator = open(&drawing.model, &drawing.checkpoint, common)?;
     let mut request = request(drawing, args.number, &generator)?;
     if request.class.is_none() && !generator.classes().is_empty() {
         // A walk through changing classes would jump.
@@ -70,8 +70,9 @@ fn called(spec: &DataSpec) -> &'static str {
     }
 }
 
-pub(crate) fn open(model: &Path, common: &Common) -> Result<Generator> {
-    let generator = Generator::open_in(model, &common.runs, &device(&common.device)?)?;
+pub(crate) fn open(model: &Path, checkpoint: &Checkpoint, common: &Common) -> Result<Generator> {
+    let which = checkpoint.checkpoint;
+    let generator = Generator::open_checkpoint(model, which, &common.runs, &device(&common.device)?)?;
     for warning in generator.warnings() {
         progress::warn(warning);
     }

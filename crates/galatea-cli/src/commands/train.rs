@@ -64,7 +64,7 @@ fn stop_on_signal(quiet: bool) -> Result<Arc<AtomicBool>> {
 
 /// Tells how training went; `first_step` is the time from the start of the program to the end of its first step.
 fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Result<ExitCode> {
-    let Trained { run, summary, report, .. } = &trained;
+    let Trained { run, summary, report, best, page, .. } = &trained;
     let reference = run.path().display();
     if let End::Interrupted = summary.end {
         progress::note(
@@ -76,10 +76,17 @@ fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Res
         );
         return Ok(ExitCode::from(exit::INTERRUPTED));
     }
+    if let Some(Err(error)) = page {
+        progress::warn(&format!("the page about the run was not written: {error}"));
+    }
+    let page = page.as_ref().and_then(|page| page.as_ref().ok());
     if common.json {
         let line = json!({
             "event": "finished", "run": run.path(), "step": summary.step, "images_seen": summary.images_seen,
-            "seconds": summary.seconds, "samples": summary.samples, "report": report,
+            "seconds": summary.seconds, "samples": summary.samples, "report": report, "page": page,
+            "best": best.as_ref().map(|best| json!({
+                "step": best.step, "metric": best.reading.metric, "value": best.reading.value,
+            })),
             "findings": summary.findings, "interventions": summary.interventions,
             "peak_memory_bytes": peak_memory(), "first_step_seconds": first_step.map(Duration::as_secs_f64),
         });
@@ -104,6 +111,16 @@ fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Res
     }
     if let Some(samples) = &summary.samples {
         text.push_str(&format!("\nsamples: {}", samples.display()));
+    }
+    if let Some(best) = best {
+        let (step, reading) = (best.step, &best.reading);
+        text.push_str(&format!(
+            "\nbest checkpoint: step {step}, {} {:.3}; `--checkpoint best` draws from it",
+            reading.metric, reading.value
+        ));
+    }
+    if let Some(page) = page {
+        text.push_str(&format!("\neverything on one page: {}", page.display()));
     }
     text.push_str(&format!("\nmore of them: galatea sample {reference} -n 100 -o grid.png"));
     progress::note(common, &text);

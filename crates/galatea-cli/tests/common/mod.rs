@@ -66,6 +66,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 pub(crate) fn weights(run: &Path) -> Vec<(String, Vec<u8>)> {
     let mut checkpoints: Vec<_> =
         std::fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    checkpoints.retain(|path| !path.ends_with("best"));
     checkpoints.sort();
     let mut files: Vec<_> = std::fs::read_dir(checkpoints.pop().unwrap())
         .unwrap()

@@ -43,8 +43,11 @@ pub(crate) trait PictureOps: Backend {
     fn fused_alter(x: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
+/// A kernel that takes the shape `[n, height, width, channels]`, pictures, and an alteration for each, and writes pictures.
+type Change = fn([usize; 4], &[f32], &[Alteration], &mut [f32]);
+
 /// Pictures through `change`, with an alteration for each.
-fn each_picture(x: Flat, by: Flat, change: fn([usize; 4], &[f32], &[Alteration], &mut [f32])) -> Flat {
+fn each_picture(x: Flat, by: Flat, change: Change) -> Flat {
     let (x, by) = (channels_last(x), row_major(by));
     let (rows, _) = values(&by).as_chunks::<{ Alteration::LEN }>();
     let alterations: Vec<Alteration> = rows.iter().map(|row| Alteration::from_array(*row)).collect();

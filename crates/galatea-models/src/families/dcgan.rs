@@ -86,8 +86,7 @@ const STACKED: Preset = Preset {
         batch = 32
         latent = 64
         [train]
-        steps = 30000
-        checkpoint_every = 1000
+        steps = 8000
     "#,
 };
 

@@ -32,6 +32,7 @@ use crate::nn::layers::{Linear, gain, through};
 use crate::nn::noise::WeightDraw;
 use crate::nn::optimizer::Optimized;
 use crate::nn::remedy::Crowd;
+use crate::nn::waves::Waves;
 use crate::nn::{average, weights};
 use crate::{
     Ability, Demand, Error, Info, Latent, Model, Part, Preset, Purpose, Result, SampleRequest, StepReport, Turn,
@@ -46,6 +47,8 @@ settings! {
         hidden_d: Vec<usize> = vec![1024, 512, 256, 128];
         /// Slope of the discriminator's leaky ReLU for negative values; 0 is a plain ReLU.
         slope_d: f64 = 0.2, in 0.0..1.0;
+        /// Of points the discriminator sees waves of so many octaves, too (Tancik et al. 2020, arXiv:2006.10739).
+        octaves_d: usize = 0, in 0..=12;
     }
     include {
         /// Settings of adversarial training.
@@ -177,6 +180,12 @@ impl Model for Gan {
                 ));
             }
         }
+        if config.octaves_d > 0 && !matches!(spec, DataSpec::Points(_)) {
+            return Err(Error::usage(
+                format!("`octaves_d` is for points, and the data are {}", spec.kind()),
+                "leave it out, or use `octaves_d=0`",
+            ));
+        }
         let pack = config.adversarial.remedies.pack;
         if spec.elements() * pack > 1 << 16 {
             let packed = if pack > 1 { format!(", {pack} at once,") } else { String::new() };
@@ -198,7 +207,10 @@ impl Model for Gan {
         let output = if scale.is_some() { Activation::Identity } else { Activation::Tanh };
         let generator = Generator::new(config, spec.elements(), classes, output, &mut draw);
         let pack = game.settings.remedies.pack;
-        let discriminator = Discriminator::new(config, pack * spec.elements(), pack * classes, &mut draw);
+        let mut discriminator = Discriminator::new(config, pack * spec.elements(), pack * classes, &mut draw);
+        if scale.is_some() {
+            discriminator.layers[0] = discriminator.layers[0].clone().with_biases(1.0, &mut draw);
+        }
         let average = (game.settings.ema > 0.0).then(|| generator.valid());
         Ok(Self {
             generator: Optimized::new(generator, game.settings.adam()),
@@ -385,6 +397,9 @@ impl Generator {
             inputs = width;
         }
         layers.push(Linear::new(inputs, outputs, 1.0, draw));
+        if let (Activation::Identity, Some(first)) = (output, layers.first_mut()) {
+            *first = first.clone().with_biases(1.0, draw);
+        }
         Self { layers, output }
     }
 
@@ -406,11 +421,14 @@ struct Discriminator {
     crowd: Crowd,
     #[module(skip)]
     activation: Activation,
+    #[module(skip)]
+    waves: Waves,
 }
 
 impl Discriminator {
     fn new(config: &Config, inputs: usize, classes: usize, draw: &mut WeightDraw) -> Self {
-        let mut inputs = inputs + classes;
+        let waves = Waves::new(config.octaves_d, inputs);
+        let mut inputs = waves.width() + classes;
         let mut layers = Vec::new();
         for &width in &config.hidden_d {
             layers.push(Linear::new(inputs, width, gain(config.slope_d), draw));
@@ -421,7 +439,7 @@ impl Discriminator {
             layers = layers.into_iter().map(|layer| layer.with_spectral_norm(draw)).collect();
         }
         let crowd = Crowd::new(&config.adversarial, config.hidden_d[config.hidden_d.len() - 1], draw);
-        Self { layers, crowd, activation: Activation::LeakyRelu(config.slope_d as f32) }
+        Self { layers, crowd, activation: Activation::LeakyRelu(config.slope_d as f32), waves }
     }
 
     fn iterate(mut self) -> Self {
@@ -433,7 +451,7 @@ impl Discriminator {
     /// The outputs of all hidden layers; there is at least one.
     fn outputs(&self, x: Tensor<2>, labels: Labels) -> Vec<Tensor<2>> {
         let mut outputs = Vec::with_capacity(self.layers.len());
-        let mut x = with_labels(x, labels);
+        let mut x = with_labels(self.waves.forward(x), labels);
         for layer in &self.layers[..self.layers.len() - 1] {
             x = layer.forward(x, self.activation);
             outputs.push(x.clone());
@@ -453,8 +471,8 @@ impl Critic<2> for Discriminator {
     }
 
     fn slope(&self, x: Tensor<2>, labels: Labels) -> Tensor<2> {
-        let [n, elements] = x.dims();
-        let mut outputs = self.outputs(x, labels);
+        let n = x.dims()[0];
+        let mut outputs = self.outputs(x.clone(), labels);
         let mut layers = self.layers.iter().rev();
         let last = layers.next().expect("there is a layer");
         let features = &outputs[outputs.len() - 1];
@@ -464,7 +482,7 @@ impl Critic<2> for Discriminator {
             let y = outputs.pop().expect("an output per hidden layer");
             gradient = layer.input_gradient(through(gradient, y, self.activation));
         }
-        first_columns(gradient, elements)
+        self.waves.input_gradient(first_columns(gradient, self.waves.width()), &x)
     }
 }
 
@@ -488,5 +506,13 @@ mod tests {
             let critic = Discriminator::new(&config, 8, classes, &mut WeightDraw::new(1, &device));
             slope_is_the_gradient(&critic, packs([6, 8], classes));
         }
+    }
+
+    #[test]
+    fn the_slope_of_waves_is_exact() {
+        let config = Config { hidden_d: vec![12, 10], octaves_d: 3, ..Config::default() };
+        let device = Device::flex().autodiff();
+        let critic = Discriminator::new(&config, 8, 0, &mut WeightDraw::new(1, &device));
+        slope_is_the_gradient(&critic, packs([6, 8], 0));
     }
 }

@@ -69,6 +69,9 @@ settings! {
         r2: f64 = 0.0, in 0.0..=1e4;
         /// Weight of the gradient penalty of WGAN-GP; 0 for none.
         gradient_penalty: f64 = 0.0, in 0.0..=1e4;
+        /// Penalties fall to this share over the run, by the same factor at each step; 1 leaves them as they are
+        /// (Huang et al. 2024, arXiv:2501.05441, appendix: falling weights of R1 and R2).
+        penalty_end: f64 = 1.0, in 1e-6..=1.0;
         /// Penalties are computed at every so many steps, and multiplied by as much.
         penalty_every: u64 = 8, in 1..=1_000;
         /// One-sided label smoothing: real examples have the target 1 minus this.
@@ -240,12 +243,9 @@ impl Game {
                 "train and resume on data of the same shape",
             ));
         }
-        let Remedies { pack, minibatch_std, minibatch_discrimination, .. } = self.settings.remedies;
-        if (pack > 1 || minibatch_std + minibatch_discrimination > 0) && batch.len() != self.settings.batch {
-            return Err(Error::usage(
-                format!("a batch has {} examples, the model compares {}", batch.len(), self.settings.batch),
-                "give as many as the model demands",
-            ));
+        let pack = self.settings.remedies.pack;
+        if batch.len() < pack {
+            return Err(Error::usage(format!("{} examples are less than a pack of {pack}", batch.len()), "give more"));
         }
         let x = filled(dims, &self.device, |values| values.copy_from_slice(&batch.values.values));
         Ok((x, self.labels(batch.labels.as_deref(), batch.len(), &self.device)?))
@@ -280,13 +280,21 @@ impl Game {
 
     /// Real and generated examples as the discriminator sees them, in one batch of packs.
     fn both<const D: usize>(&self, real: Tensor<D>, fake: Tensor<D>, labels: Labels) -> (Tensor<D>, Labels) {
-        let labels = labels.map(|labels| join(labels.clone(), labels));
-        self.packed(join(real, fake), labels)
+        let (real, _) = self.packed(real, None);
+        let (fake, labels) = self.packed(fake, labels);
+        (join(real, fake), labels.map(|labels| join(labels.clone(), labels)))
     }
 
+    /// Examples and classes in packs; what is left of a batch that does not come out even is left out.
     fn packed<const D: usize>(&self, x: Tensor<D>, labels: Labels) -> (Tensor<D>, Labels) {
         let count = self.settings.remedies.pack;
         (pack(x, count), labels.map(|labels| pack(labels, count)))
+    }
+
+    /// Logits of examples, one for each pack.
+    pub fn judge<const D: usize>(&self, critic: &impl Critic<D>, x: Tensor<D>, labels: Labels) -> Tensor<2> {
+        let (x, labels) = self.packed(x, labels);
+        critic.judge(x, labels)
     }
 
     /// The discriminator's loss on real and generated examples, which pass it as one batch; noted in `report` with its
@@ -329,8 +337,7 @@ impl Game {
             }
             halves(critic.logits(features, labels))
         } else {
-            let (fake, labels) = self.packed(fake, labels);
-            let fake = critic.judge(fake, labels);
+            let fake = self.judge(critic, fake, labels);
             Judged { real: fake.clone(), fake }
         };
         let loss = (self.loss.generator)(judged);
@@ -419,7 +426,7 @@ impl Game {
         (turn, round): (Turn, usize),
         report: &mut StepReport,
     ) -> Option<Tensor<1>> {
-        let Adversarial { r1, r2, gradient_penalty, penalty_every, .. } = self.settings;
+        let Adversarial { r1, r2, gradient_penalty, penalty_every, penalty_end, .. } = self.settings;
         if !turn.step.is_multiple_of(penalty_every) {
             return None;
         }
@@ -443,7 +450,7 @@ impl Game {
         }
         let sum = terms.into_iter().reduce(|a, b| a + b)?;
         report.note("penalty", value(&sum));
-        Some(sum.mul_scalar(penalty_every as f64))
+        Some(sum.mul_scalar(penalty_every as f64 * penalty_end.powf(turn.progress())))
     }
 
     /// The logits of `critic`, which learns nothing, on real examples; `None` if it judges several examples together.

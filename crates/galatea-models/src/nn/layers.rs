@@ -40,6 +40,14 @@ impl Linear {
         self
     }
 
+    /// The same layer with normal biases of this standard deviation: with zero biases all kinks of ReLUs go through the
+    /// origin, which is nowhere in pictures, but in the middle of a plane.
+    pub fn with_biases(mut self, deviation: f64, draw: &mut WeightDraw) -> Self {
+        let [_, outputs] = self.weight.dims();
+        self.bias = Some(trained(draw.normal([outputs], deviation)));
+        self
+    }
+
     /// The same layer with its weight divided by its largest singular value.
     pub fn with_spectral_norm(mut self, draw: &mut WeightDraw) -> Self {
         let [inputs, _] = self.weight.dims();

@@ -8,4 +8,5 @@ pub mod noise;
 pub mod optimizer;
 pub mod penalty;
 pub mod remedy;
+pub mod waves;
 pub mod weights;

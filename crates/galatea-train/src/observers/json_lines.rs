@@ -10,7 +10,7 @@ use galatea_data::write;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{Action, Context, Error, Event, Observer, Reading, Result, disk, plan::due};
+use crate::{Action, Context, Error, Event, Observer, Reading, Result, Run, disk, plan::due};
 
 /// Writes the logs. Lines after the step that training goes on from are removed, so that no step is logged twice.
 #[derive(Debug, Default)]
@@ -53,6 +53,41 @@ impl Observer for JsonLines {
         }
         Ok(Action::Continue)
     }
+}
+
+/// A value in a run's `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Logged {
+    /// The value.
+    #[serde(flatten)]
+    pub reading: Reading,
+    /// Steps that had been done.
+    pub step: u64,
+    /// Examples that steps had been given.
+    pub images_seen: u64,
+    /// Seconds of training until then.
+    pub seconds: f64,
+}
+
+/// What a run's `metrics.jsonl` holds, in order; nothing if there is no such file. Half a line at the end, which a kill may
+/// leave, is passed over.
+///
+/// # Errors
+/// If the file cannot be read, or another line is not what [`append_readings`] writes.
+pub fn readings(run: &Run) -> Result<Vec<Logged>> {
+    let path = run.metrics_path();
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = disk::read_text(&path)?;
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let parse = |(at, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|error| {
+            let problem = format!("line {} is no value of a metric: {error}", at + 1);
+            Error::invalid(&path, problem, "remove that line")
+        })
+    };
+    whole.lines().enumerate().map(parse).collect()
 }
 
 /// Appends values of metrics to the run's `metrics.jsonl`.
@@ -136,6 +171,21 @@ fn truncate(path: &Path, attempt: usize, step: u64) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.toml"), "").unwrap();
+        let run = Run::open(folder.path(), &folder.path().to_string_lossy()).unwrap();
+        assert!(readings(&run).unwrap().is_empty());
+        let line = "{\"metric\":\"a-2\",\"value\":null,\"best\":true,\"step\":4,\"images_seen\":8,\"seconds\":0.5}\n";
+        std::fs::write(run.metrics_path(), format!("{line}{{\"met")).unwrap();
+        let [Logged { reading, step: 4, images_seen: 8, .. }] = &readings(&run).unwrap()[..] else { panic!() };
+        assert!(reading.metric == "a-2" && reading.value.is_nan() && reading.best && reading.floor.is_none());
+        std::fs::write(run.metrics_path(), format!("{line}no JSON\n")).unwrap();
+        let error = readings(&run).unwrap_err();
+        assert!(error.to_string().contains("line 2 is no value of a metric") && error.hint().is_some(), "{error}");
+    }
 
     #[test]
     fn lines_of_later_steps_and_half_lines_go() {

@@ -4,6 +4,6 @@ mod json_lines;
 mod samples;
 mod tensorboard;
 
-pub use json_lines::{JsonLines, append_readings};
+pub use json_lines::{JsonLines, Logged, append_readings, readings};
 pub use samples::Samples;
 pub use tensorboard::TensorBoard;

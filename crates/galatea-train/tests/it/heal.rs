@@ -8,7 +8,8 @@ use galatea_models::{
     Demand, Entry, Family, Info, Model, Part, Purpose, Result, SampleRequest, Session, StepReport, Turn,
 };
 use galatea_train::{
-    Feed, Kind, MonitorOptions, Observer, Run, RunConfig, Saved, Severity, Summary, Writer, checkpoint, observers,
+    Feed, Kind, MonitorOptions, Observer, Run, RunConfig, Saved, Severity, Summary, Which, Writer, checkpoint,
+    observers,
 };
 
 use crate::toy::{ToyData, Witness, config, create, weights};
@@ -237,7 +238,7 @@ fn healing_goes_back_to_before_and_on_with_other_settings() {
     assert!(witness.has(&format!("back to {}", done.back_to)));
     assert_eq!((summary.step, summary.images_seen), (400, 1600));
 
-    let saved = Saved::of_run(&run, None).unwrap();
+    let saved = Saved::of_run(&run, Which::Newest).unwrap();
     assert_eq!(saved.model["r1"].as_float(), Some(1.0), "it is sampled with the settings that it ended with");
     let parts = weights(&run);
     assert!(parts[0].tensors[1].1.values[0] >= 32.0, "no more than what was lost without being seen");

@@ -86,7 +86,12 @@ impl Observer for Judge {
             Event::Step { .. } if context.step == 30 => Action::Stop { reason: "enough".into() },
             Event::Step { .. } if context.step.is_multiple_of(10) => {
                 let value = context.step as f64;
-                Action::Evaluated(vec![Reading { metric: "toy-10".into(), value, floor: Some(1.0), ceiling: None }])
+                Action::Evaluated(vec![Reading {
+                    metric: "toy-10".into(),
+                    value,
+                    floor: Some(1.0),
+                    ..Reading::default()
+                }])
             }
             _ => Action::Continue,
         })

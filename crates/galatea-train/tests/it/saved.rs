@@ -3,7 +3,7 @@
 use std::fs;
 
 use galatea_models::SampleRequest;
-use galatea_train::{Saved, checkpoint, export};
+use galatea_train::{Saved, Which, checkpoint, export};
 
 use crate::toy::{TOY, Witness, config, create, session, train};
 
@@ -12,7 +12,7 @@ fn a_run_and_an_exported_file_draw_what_the_model_drew() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(40, "checkpoint_every = 10", "rate = 0.3");
     let run = create(folder.path(), &config);
-    let error = Saved::of_run(&run, None).unwrap_err();
+    let error = Saved::of_run(&run, Which::Newest).unwrap_err();
     assert!(error.to_string().ends_with("has no checkpoint yet"), "{error}");
     let mut trained = session(&config);
     crate::toy::train_session(&mut *trained, &run, &config, &Witness::default(), &false.into()).unwrap();
@@ -20,13 +20,13 @@ fn a_run_and_an_exported_file_draw_what_the_model_drew() {
     let expected = trained.sample(&request).unwrap();
     let device = burn::prelude::Device::default();
 
-    let saved = Saved::of_run(&run, None).unwrap();
+    let saved = Saved::of_run(&run, Which::Newest).unwrap();
     assert_eq!((saved.step, saved.seed, saved.family.as_str()), (40, 5, "toy"));
     assert_eq!(saved.session_of(&TOY, &device).unwrap().sample(&request).unwrap(), expected);
     assert_eq!(saved.session(&device).err().unwrap().to_string(), "there is no family `toy`");
-    let earlier = Saved::of_run(&run, Some(30)).unwrap().session_of(&TOY, &device).unwrap();
+    let earlier = Saved::of_run(&run, Which::Step(30)).unwrap().session_of(&TOY, &device).unwrap();
     assert_ne!(earlier.sample(&request).unwrap(), expected);
-    let hint = Saved::of_run(&run, Some(10)).unwrap_err().hint().unwrap();
+    let hint = Saved::of_run(&run, Which::Step(10)).unwrap_err().hint().unwrap();
     assert_eq!(hint, "there are those of steps 20, 30, 40");
 
     let path = folder.path().join("model.safetensors");

@@ -77,7 +77,7 @@ impl Witness {
             let found = covered(good.filter(|(_, distance)| *distance < GOOD).map(|(mode, _)| mode), modes);
             return Truth { step, attempt, coverage: found as f64 / modes as f64, modes: found };
         }
-        let features = features::suiting(&self.spec).expect("there are features for these data");
+        let features = features::suiting(&self.spec).ok().flatten().expect("there are features for these data");
         let read = |examples: &HostTensor| features.read(examples).expect("they are of the shape of the data");
         let drawn = read(samples);
         let modes = drawn.probabilities.map_or(0, |probabilities| {

@@ -59,13 +59,20 @@ impl Crowd {
         self
     }
 
+    /// Of `n` rows, how many are compared by minibatch discrimination and by minibatch standard deviation; all of them where
+    /// there are no whole groups, as when a model judges other numbers of examples than it learns from.
+    fn sizes(&self, n: usize) -> [usize; 2] {
+        [self.batch, self.group].map(|size| if size > 0 && n.is_multiple_of(size) { size } else { n })
+    }
+
     /// Logits `[n, 1]` with what the hidden layer `features`, `[n, width]`, adds to them.
     pub fn heard(&self, logits: Tensor<2>, features: &Tensor<2>) -> Tensor<2> {
         let Some(end) = &self.end else { return logits };
-        let spread = (self.group > 0).then(|| deviation::minibatch_std(features.clone(), self.group));
+        let [batch, group] = self.sizes(features.dims()[0]);
+        let spread = (self.group > 0).then(|| deviation::minibatch_std(features.clone(), group));
         let close = self.projection.as_ref().map(|projection| {
             let projected = projection.forward(features.clone(), Activation::Identity);
-            discrimination::minibatch_discrimination(projected, self.batch)
+            discrimination::minibatch_discrimination(projected, batch)
         });
         match spread.into_iter().chain(close).reduce(beside) {
             Some(numbers) => logits + end.forward(numbers, Activation::Identity),
@@ -78,18 +85,19 @@ impl Crowd {
     pub fn slope(&self, direct: Tensor<2>, features: &Tensor<2>) -> Tensor<2> {
         let Some(end) = &self.end else { return direct };
         let [n, _] = features.dims();
+        let [batch, group] = self.sizes(n);
         let upper = end.input_gradient(Tensor::ones([n, 1], &features.device())); // [n, numbers]
         let [_, numbers] = upper.dims();
         let mut sum = direct;
         if self.group > 0 {
             let upper = first_columns(upper.clone(), 1);
-            sum = sum + deviation::gradient(features.clone(), self.group, upper);
+            sum = sum + deviation::gradient(features.clone(), group, upper);
         }
         if let Some(projection) = &self.projection {
             let projected = projection.forward(features.clone(), Activation::Identity);
             let first = usize::from(self.group > 0);
             let upper = upper.narrow(1, first, numbers - first);
-            sum = sum + projection.input_gradient(discrimination::gradient(projected, self.batch, upper));
+            sum = sum + projection.input_gradient(discrimination::gradient(projected, batch, upper));
         }
         sum
     }
@@ -176,6 +184,13 @@ pub(super) mod tests {
         let together = to_vec(crowd.heard(zeros(12), &Tensor::cat(vec![real.clone(), fake.clone()], 0)).inner());
         let apart = [real, fake].map(|x| to_vec(crowd.heard(zeros(6), &x).inner())).concat();
         assert_close(&together, &apart, "logits");
+    }
+
+    #[test]
+    fn any_number_of_examples_can_be_judged() {
+        let crowd = crowd([3, 4], false);
+        let logits = crowd.heard(Tensor::zeros([7, 1], &Device::flex().autodiff()), &draw(1, [7, 5]));
+        assert!(to_vec(logits.inner()).iter().all(|logit| logit.is_finite()));
     }
 
     #[test]

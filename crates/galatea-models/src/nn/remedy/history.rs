@@ -113,3 +113,34 @@ fn flat<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     let length = [x.dims().iter().product::<usize>()];
     x.reshape(length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::layers::{Linear, trained};
+
+    fn layer(weight: f32) -> Linear {
+        let weight = from_vec(vec![weight, -weight], [1, 2], &Device::flex().autodiff());
+        Linear { weight: trained(weight), bias: None, singular: None }
+    }
+
+    /// The gradient of three times the sum of the weights, with the pull.
+    fn pulled(history: &History, layer: &Linear) -> Vec<f32> {
+        let mut tape = layer.weight.val().mul_scalar(3.0).sum().backward();
+        let mut gradients = GradientsParams::from_module(&mut tape, layer);
+        history.pull(layer, &mut gradients);
+        to_vec(gradients.get::<2>(layer.weight.id).unwrap())
+    }
+
+    #[test]
+    fn weights_are_pulled_to_the_mean_of_what_they_were() {
+        let mut history = History::new(&layer(9.0), 0.5).unwrap();
+        assert_eq!(pulled(&history, &layer(7.0)), [3.0, 3.0], "before the first step there is nothing to be pulled to");
+        [1.0, 2.0, 6.0].into_iter().for_each(|weight| history.follow(&layer(weight)));
+        // The mean is 3 and 7 is 4 away from it: 2 * 0.5 * 4.
+        for (found, expected) in pulled(&history, &layer(7.0)).into_iter().zip([7.0, -1.0]) {
+            assert!((found - expected).abs() < 1e-5, "{found}, not {expected}");
+        }
+        assert!(History::new(&layer(1.0), 0.0).is_none());
+    }
+}

@@ -9,21 +9,21 @@ use burn::prelude::*;
 /// Dimensions in which a distance is measured. From the authors' program, which the paper does not say.
 pub(super) const WIDTH: usize = 5;
 
-/// How near examples are to each other.
+/// How near examples are to each other. Examples come last, so that loops over memory are long.
 struct Pairs {
-    /// `M_i - M_j`: `[batches, n, n, kernels, WIDTH]`.
+    /// `M_i - M_j`: `[batches, kernels, WIDTH, n, n]`.
     differences: Tensor<5>,
-    /// `exp(-|M_i - M_j|_1)`: `[batches, n, n, kernels]`.
-    closeness: Tensor<4>,
+    /// `exp(-|M_i - M_j|_1)`: `[batches, kernels, 1, n, n]`.
+    closeness: Tensor<5>,
 }
 
 impl Pairs {
     fn of(projected: Tensor<2>, batch: usize) -> Self {
         let [n, columns] = projected.dims();
         let (batches, kernels) = (n / batch, columns / WIDTH);
-        let m = projected.reshape([batches, batch, kernels, WIDTH]);
-        let differences = m.clone().unsqueeze_dim::<5>(2) - m.unsqueeze_dim::<5>(1);
-        let closeness = differences.clone().abs().sum_dim(4).neg().exp().reshape([batches, batch, batch, kernels]);
+        let m = projected.reshape([batches, batch, kernels, WIDTH]).permute([0, 2, 3, 1]);
+        let differences = m.clone().unsqueeze_dim::<5>(4) - m.unsqueeze_dim::<5>(3);
+        let closeness = differences.clone().abs().sum_dim(2).neg().exp();
         Self { differences, closeness }
     }
 }
@@ -31,7 +31,9 @@ impl Pairs {
 /// From `M`, `[n, kernels * WIDTH]` in batches of `batch`, the numbers of each example, `[n, kernels]`.
 pub(super) fn minibatch_discrimination(projected: Tensor<2>, batch: usize) -> Tensor<2> {
     let [n, columns] = projected.dims();
-    Pairs::of(projected, batch).closeness.sum_dim(2).reshape([n, columns / WIDTH])
+    let (batches, kernels) = (n / batch, columns / WIDTH);
+    let sums = Pairs::of(projected, batch).closeness.sum_dim(4); // [batches, kernels, 1, batch, 1]
+    sums.reshape([batches, kernels, batch]).permute([0, 2, 1]).reshape([n, kernels])
 }
 
 /// From the gradient at the numbers, `[n, kernels]`, the one at `M`, `[n, kernels * WIDTH]`; it can be differentiated.
@@ -39,11 +41,12 @@ pub(super) fn gradient(projected: Tensor<2>, batch: usize, upper: Tensor<2>) -> 
     let [n, columns] = projected.dims();
     let (batches, kernels) = (n / batch, columns / WIDTH);
     let Pairs { differences, closeness } = Pairs::of(projected, batch);
-    let upper = upper.reshape([batches, batch, kernels]);
+    let upper = upper.reshape([batches, batch, kernels]).permute([0, 2, 1]).unsqueeze_dim::<4>(2);
     // Each pair counts for both of its examples.
-    let both = upper.clone().unsqueeze_dim::<4>(2) + upper.unsqueeze_dim::<4>(1);
-    let weight = (both * closeness).unsqueeze_dim::<5>(4); // [batches, n, n, kernels, 1]
-    (weight * differences.detach().sign()).sum_dim(2).neg().reshape([n, columns])
+    let both = upper.clone().unsqueeze_dim::<5>(4) + upper.unsqueeze_dim::<5>(3); // [batches, kernels, 1, batch, batch]
+    let pulls = (both * closeness) * differences.detach().sign();
+    let sums = pulls.sum_dim(4).neg().reshape([batches, kernels, WIDTH, batch]);
+    sums.permute([0, 3, 1, 2]).reshape([n, columns])
 }
 
 #[cfg(test)]

@@ -54,8 +54,9 @@ settings! {
         augment: String = "none".into();
         /// Probability of each of these changes; with `adaptive_augment` the highest that it may take.
         augment_probability: f64 = 1.0, in 0.0..=1.0;
-        /// Adaptive augmentation: the probability rises while the share of real pictures that the discriminator is sure of,
-        /// minus the share that it takes for generated ones, is above this, and falls below it; the paper has 0.6; 0 for off.
+        /// Adaptive augmentation: the probability begins at 0 and rises while the mean sign of the discriminator's outputs on
+        /// real pictures, 1 where it is sure of all of them, is above this target, and falls below it; 0.6 is the paper's; 0
+        /// for off.
         adaptive_augment: f64 = 0.0, in 0.0..1.0;
         /// Real examples over which the adaptive probability goes from 0 to 1 if it only rises.
         adaptive_images: u64 = 10_000, in 100..=100_000_000;

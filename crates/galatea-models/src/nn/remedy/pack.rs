@@ -8,17 +8,19 @@
 
 use burn::prelude::*;
 
-/// Examples `[n, channels, ..]` in packs of `count`: `[n / count, count * channels, ..]`.
+/// Examples `[n, channels, ..]` in packs of `count`: `[n / count, count * channels, ..]`; what is left over is left out.
 ///
 /// # Panics
-/// If `n` is no multiple of `count`.
+/// If there are fewer than `count`.
 pub fn pack<const D: usize>(x: Tensor<D>, count: usize) -> Tensor<D> {
     if count == 1 {
         return x;
     }
     let mut dims = x.dims();
-    assert!(dims[0].is_multiple_of(count), "examples come in whole packs");
-    dims[0] /= count;
+    assert!(dims[0] >= count, "there is a pack");
+    let whole = dims[0] / count * count;
+    let x = if whole == dims[0] { x } else { x.narrow(0, 0, whole) };
+    dims[0] = whole / count;
     dims[1] *= count;
     x.reshape(dims)
 }
@@ -40,6 +42,8 @@ mod tests {
         assert_eq!(to_vec(pack(unflatten(flatten(x.clone()), [3, 2, 2]), 2)), to_vec(packed));
         assert_eq!(to_vec(pack(x.clone(), 1)), values);
         let rows: Tensor<2> = from_vec(values, [4, 12], &Device::flex());
-        assert_eq!(pack(rows, 4).dims(), [1, 48]);
+        assert_eq!(pack(rows.clone(), 4).dims(), [1, 48]);
+        // Of four by three, one is left out.
+        assert_eq!(to_vec(pack(rows.clone(), 3)), to_vec(rows)[..36]);
     }
 }

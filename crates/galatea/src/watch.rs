@@ -1,0 +1,147 @@
+//! Judging while training: by examples that are held back for it, so that those of the final score have no part in the choice
+//! of a checkpoint.
+
+use galatea_data::{Dataset, Split};
+use galatea_metrics::metric::Better;
+use galatea_metrics::{Gauge, Reference};
+use galatea_models::{SampleRequest, Session};
+use galatea_train::checkpoint::{self, WatchState};
+use galatea_train::observers::{Logged, readings};
+use galatea_train::{Action, Context, DataState, Event, Observer, Progress, Reading, Run, RunConfig};
+
+use crate::evaluation::{EvalOptions, evenly, shuffled};
+use crate::{Error, Result};
+
+/// Before the names of numbers that were measured while training, by examples held back for it.
+pub const VALIDATION: &str = "validation-";
+
+/// Fewer examples than this are no ground to choose by.
+pub(crate) const LEAST: usize = 10;
+
+/// Judges every so many steps, and keeps the best checkpoint. What it does at a step depends on the weights of that step and
+/// on what the run's `metrics.jsonl` says of earlier ones, so that it goes on after a kill as if there had been none.
+pub(crate) struct Watch {
+    every: u64,
+    gauge: Gauge,
+    request: SampleRequest,
+    config: RunConfig,
+    data: DataState,
+    best: Option<f64>,
+}
+
+impl Watch {
+    /// `split` is what is trained on, and what is held back to choose by.
+    ///
+    /// # Errors
+    /// If too little is held back, or the number cannot be had from such data.
+    pub(crate) fn new(
+        session: &dyn Session,
+        data: &dyn Dataset,
+        split: &Split,
+        eval: &EvalOptions,
+        config: &RunConfig,
+    ) -> Result<Self> {
+        check(eval, split)?;
+        let wanted = if eval.samples == 0 { EvalOptions::default().samples } else { eval.samples };
+        let count = wanted.min(split.held_back.len());
+        let real = evenly(data, &split.held_back, count)?;
+        let seen = shuffled(&evenly(data, &split.train, count)?);
+        let features = eval.open_features(data)?;
+        let reference = Reference { spec: data.spec(), held_back: &real, train: Some(&seen), features, modes: None };
+        let mut shape = real.shape.clone();
+        shape[0] = count;
+        let gauge = Gauge::new(&eval.metric, shape, reference)?;
+        // Other samples than those of the final score.
+        let request = SampleRequest::new(eval.seed.wrapping_add(1), count as u64);
+        let state = DataState {
+            fingerprint: data.fingerprint().to_owned(),
+            examples: split.train.len(),
+            spec: session.spec().clone(),
+        };
+        Ok(Self { every: eval.every, gauge, request, config: config.clone(), data: state, best: None })
+    }
+
+    fn is_best(&self, value: f64) -> bool {
+        let is_better = |best: f64| match self.gauge.number().better {
+            Better::Higher => value > best,
+            Better::Lower | Better::LikeReal => value < best,
+        };
+        value.is_finite() && self.best.is_none_or(is_better)
+    }
+
+    fn judge(&mut self, context: &Context<'_>) -> galatea_train::Result<Reading> {
+        let samples = context.session.sample(&self.request)?.values;
+        let row = self.gauge.read(&samples).map_err(for_training)?;
+        let best = self.is_best(row.value);
+        if best {
+            self.best = Some(row.value);
+            let Context { step, images_seen, seconds, plan, .. } = *context;
+            let progress = Progress { step, steps: plan.steps, images_seen, seconds };
+            let config = RunConfig { train: plan.clone(), ..self.config.clone() };
+            // What was done to heal is part of what the model is.
+            let watch = WatchState { interventions: context.interventions.to_vec(), ..WatchState::default() };
+            let parts = context.session.parts();
+            checkpoint::save_best(context.run, &progress, &config, (&self.data, &watch), &parts)?;
+        }
+        let reading = crate::evaluation::reading(&row);
+        Ok(Reading { metric: format!("{VALIDATION}{}", reading.metric), best, ..reading })
+    }
+}
+
+impl Observer for Watch {
+    fn observe(&mut self, event: &Event<'_>, context: &Context<'_>) -> galatea_train::Result<Action> {
+        match event {
+            Event::Started { done, .. } => {
+                let name = format!("{VALIDATION}{}-", self.gauge.number().name);
+                let before = readings(context.run)?.into_iter().filter(|line| line.step <= *done && line.reading.best);
+                self.best =
+                    before.filter(|line| line.reading.metric.starts_with(&name)).last().map(|l| l.reading.value);
+            }
+            Event::Step { .. } if context.step.is_multiple_of(self.every) || context.step == context.plan.steps => {
+                return Ok(Action::Evaluated(vec![self.judge(context)?]));
+            }
+            _ => {}
+        }
+        Ok(Action::Continue)
+    }
+}
+
+/// What `checkpoints/best` of a run was chosen by, if it was watched.
+///
+/// # Errors
+/// If its `metrics.jsonl` cannot be read.
+pub fn best(run: &Run) -> Result<Option<Logged>> {
+    Ok(readings(run)?.into_iter().rfind(|line| line.reading.best))
+}
+
+/// Whether there is enough to choose by, and the number is one to choose by.
+///
+/// # Errors
+/// If not.
+pub(crate) fn check(eval: &EvalOptions, split: &Split) -> Result<()> {
+    if eval.metric != "auto"
+        && let Err(error) = galatea_metrics::choosing(&eval.metric)
+    {
+        return Err(Error::Usage { problem: format!("`eval.metric`: {error}"), hint: error.hint() });
+    }
+    let held_back = split.held_back.len();
+    if held_back < LEAST {
+        return Err(Error::usage(
+            format!(
+                "`eval.every` needs {LEAST} examples or more to choose checkpoints by, and {held_back} are held back"
+            ),
+            "hold back more in a new run with `--set data.validation=0.2`, or leave `eval.every` out",
+        ));
+    }
+    Ok(())
+}
+
+/// An error of judging as one of the training that it ends.
+fn for_training(error: galatea_metrics::Error) -> galatea_train::Error {
+    use galatea_metrics::Error as Metrics;
+    match error {
+        Metrics::Data(error) => error.into(),
+        Metrics::Model(error) => error.into(),
+        other => galatea_train::Error::usage(other.to_string(), other.hint().unwrap_or_default()),
+    }
+}
