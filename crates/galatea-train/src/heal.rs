@@ -104,8 +104,8 @@ const ONE_STEP: Change = Change {
         (now.as_integer()? > 1 && !is_critic).then_some(Value::Integer(1))
     },
 };
-const SLOWER_G: Change = Change { key: "learning_rate_g", to: |now, _| slower(now, 0.25) };
-const SLOWER_D: Change = Change { key: "learning_rate_d", to: |now, _| slower(now, 0.25) };
+const SLOWER_G: Change = Change { key: "learning_rate_g", to: |now, _| slower(now, 0.5) };
+const SLOWER_D: Change = Change { key: "learning_rate_d", to: |now, _| slower(now, 0.5) };
 /// The discriminator is brought down to the generator's rate.
 const EVEN_D: Change = Change {
     key: "learning_rate_d",

@@ -136,7 +136,9 @@ fn go(
 ) -> Result<Trained> {
     let parts = Parts::of(&*data, &settings.read);
     let Parts { judged: split, watched } = &parts;
-    let mut feed = Feed::new(data.clone(), split.train.clone())?.with_held_back(split.held_back.clone());
+    // What heals is a choice, too: where examples are kept for choices, the monitor looks at those.
+    let unseen = if watched.held_back.is_empty() { &split.held_back } else { &watched.held_back };
+    let mut feed = Feed::new(data.clone(), split.train.clone())?.with_held_back(unseen.clone());
     if !settings.augment.is_off() {
         let spec = data.spec().clone();
         feed = feed.with_transform(Arc::new(move |seed, first: u64, batch: &mut HostBatch| {

@@ -141,7 +141,7 @@ impl Monitor {
     /// Looks at the model after `step`. Gives the look, and what is newly found.
     ///
     /// # Errors
-    /// If the model cannot be sampled.
+    /// If the model cannot be sampled, or a value of a sample is not finite ([`Error::Diverged`]).
     pub fn look(&mut self, session: &dyn Session, step: u64) -> Result<(Look, Vec<Finding>)> {
         let since = std::mem::take(&mut self.state.since);
         let mut look = Look {
@@ -157,6 +157,10 @@ impl Monitor {
         };
         if let Some(reference) = &self.reference {
             let samples = session.sample(&SampleRequest::new(SEED, self.samples))?.values;
+            if let Some(value) = samples.values.iter().find(|value| !value.is_finite()) {
+                let (quantity, value) = ("samples".to_owned(), f64::from(*value));
+                return Err(Error::Diverged { quantity, value, step, checkpoint: None });
+            }
             let (scores, groups) = reference.score(&samples, &self.state.groups);
             self.state.groups = groups;
             look.samples = Some(scores);

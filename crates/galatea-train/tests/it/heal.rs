@@ -192,9 +192,9 @@ fn collapse_is_named_before_coverage_has_halved() {
         .map(|line| (line["step"].as_u64().unwrap(), line["samples"]["coverage"].as_f64().unwrap()))
         .collect();
     let best = coverage.iter().map(|(_, coverage)| *coverage).fold(0.0, f64::max);
-    let at = coverage.iter().find(|(step, _)| *step == finding.step).unwrap().1;
-    assert!(best > 0.8 && at > 0.5 * best, "{at} of {best} at {finding:?}");
-    assert!((150..=185).contains(&finding.since), "{finding:?}");
+    let at = |step: u64| coverage.iter().find(|(at, _)| *at == step).unwrap().1 / best;
+    assert!(best > 0.8 && at(finding.step) > 0.5, "{} of {best} at {finding:?}", at(finding.step));
+    assert!(finding.since >= 150 && at(finding.since) >= 0.9, "{finding:?}");
     assert!(finding.hint.contains("`--set r1=1.0`") && finding.hint.contains("heal=auto"), "{}", finding.hint);
     assert!(summary.findings.iter().any(|finding| finding.severity == Severity::Severe));
     assert!(summary.interventions.is_empty() && summary.step == 400);
@@ -310,7 +310,7 @@ fn a_divergence_is_healed_too() {
     let summary = train(&run, &config, &Witness::default()).unwrap();
     let [done] = &summary.interventions[..] else { panic!("{:?}", summary.interventions) };
     assert_eq!((done.kind, done.back_to), (Kind::Divergence, 80));
-    assert_eq!(done.changes_text(), "learning_rate_g 0.02 -> 0.005");
+    assert_eq!(done.changes_text(), "learning_rate_g 0.02 -> 0.01");
     assert_eq!(summary.step, 400);
 }
 
@@ -324,7 +324,7 @@ fn what_nothing_helps_against_is_left_after_so_many_times() {
     assert_eq!((summary.step, summary.interventions.len()), (400, 2));
     assert!(witness.has("warning training went back 2 times (`heal.max`)"), "{:?}", witness.seen());
     let rates: Vec<String> = summary.interventions.iter().map(|done| done.changes_text()).collect();
-    assert_eq!(rates, ["r1 0.0 -> 1.0", "learning_rate_g 0.001 -> 0.00025"]);
+    assert_eq!(rates, ["r1 0.0 -> 1.0", "learning_rate_g 0.001 -> 0.0005"]);
 
     // Where no checkpoint is from before, training begins anew.
     let mut config = frail("", AUTO);

@@ -30,11 +30,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "listing",
-        what: "the Keras listing of digits with small networks: collapsed from the beginning",
+        what: "the Keras listing of digits with small networks and larger steps: collapsed from the beginning",
         control: Some("digits-mlp"),
         family: "gan",
         data: "digits",
-        settings: "preset=listing hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 \
+        settings: "preset=listing learning_rate_g=5e-4 learning_rate_d=5e-4 hidden_g=[128,256] hidden_d=[256,128] \
+                   train.steps=2500 train.checkpoint_every=125 \
                    data.limit=6000",
     },
     Scenario {

@@ -1,16 +1,18 @@
 //! What is true of a model, measured apart from the monitor.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use galatea::{
-    Action, Context, DataSpec, Dataset, Event, Finding, HostTensor, Intervention, Observer, PointSpec, SampleRequest,
-    TrainResult,
+    Action, Context, DataSpec, Dataset, Event, Finding, HostTensor, Intervention, Kind, Observer, PointSpec,
+    SampleRequest, TrainResult,
 };
 use galatea_metrics::{Points, features, prdc};
 use serde::{Deserialize, Serialize};
 
 /// Samples, and real examples, that are compared.
-const COUNT: usize = 500;
+const COUNT: usize = 300;
+/// Looks of the monitor between two measurements; there is one at each finding, too.
+const EVERY: u64 = 4;
 /// Their seed, which the monitor does not use.
 const SEED: u64 = 99;
 
@@ -41,6 +43,9 @@ pub(crate) struct Told {
 pub(crate) struct Witness {
     real: HostTensor,
     spec: DataSpec,
+    /// The features of `real`.
+    known: OnceLock<Points>,
+    looks: u64,
     told: Arc<Mutex<Told>>,
 }
 
@@ -51,11 +56,18 @@ impl Witness {
             .map(|i| held_back[i * held_back.len() / COUNT.min(held_back.len())])
             .collect();
         let real = data.batch(&chosen).expect("the data can be read").values;
-        Self { real, spec: data.spec().clone(), told: Arc::default() }
+        Self { real, spec: data.spec().clone(), known: OnceLock::new(), looks: 0, told: Arc::default() }
     }
 
     pub(crate) fn told(&self) -> Arc<Mutex<Told>> {
         self.told.clone()
+    }
+
+    fn measure(&self, context: &Context<'_>) -> TrainResult<()> {
+        let samples = context.session.sample(&SampleRequest::new(SEED, COUNT as u64))?.values;
+        let truth = self.truth(&samples, context.step, context.attempt);
+        self.told.lock().unwrap().truths.push(truth);
+        Ok(())
     }
 
     fn truth(&self, samples: &HostTensor, step: u64, attempt: usize) -> Truth {
@@ -67,7 +79,7 @@ impl Witness {
         }
         let features = features::suiting(&self.spec).ok().flatten().expect("there are features for these data");
         let read = |examples: &HostTensor| features.read(examples).expect("they are of the shape of the data");
-        let (drawn, real) = (read(samples), read(&self.real));
+        let drawn = read(samples);
         let modes = drawn.probabilities.map_or(0, |probabilities| {
             let classes = probabilities.row_len();
             let class = |i: usize| {
@@ -77,7 +89,8 @@ impl Witness {
             covered((0..probabilities.rows()).map(class), classes)
         });
         let points = |features: HostTensor| Points::single(features).expect("samples are finite");
-        let scores = prdc::prdc(&points(real.features), &points(drawn.features), prdc::NEIGHBOURS);
+        let real = self.known.get_or_init(|| points(read(&self.real).features));
+        let scores = prdc::prdc(real, &points(drawn.features), prdc::NEIGHBOURS);
         Truth { step, attempt, coverage: scores.map_or(0.0, |scores| scores.coverage), modes }
     }
 }
@@ -93,11 +106,17 @@ impl Observer for Witness {
     fn observe(&mut self, event: &Event<'_>, context: &Context<'_>) -> TrainResult<Action> {
         match event {
             Event::Looked { .. } => {
-                let samples = context.session.sample(&SampleRequest::new(SEED, COUNT as u64))?.values;
-                let truth = self.truth(&samples, context.step, context.attempt);
-                self.told.lock().unwrap().truths.push(truth);
+                self.looks += 1;
+                if self.looks.is_multiple_of(EVERY) {
+                    self.measure(context)?;
+                }
             }
-            Event::Found { finding } => self.told.lock().unwrap().findings.push((*finding).clone()),
+            Event::Found { finding } => {
+                if finding.kind != Kind::Divergence {
+                    self.measure(context)?;
+                }
+                self.told.lock().unwrap().findings.push((*finding).clone());
+            }
             Event::Healed { intervention } => {
                 self.told.lock().unwrap().interventions.push((*intervention).clone());
             }

@@ -257,8 +257,11 @@ fn losses(run: &Run) -> Result<Option<String>> {
     for line in text.lines().filter_map(|line| serde_json::from_str::<BTreeMap<String, Option<f64>>>(line).ok()) {
         let Some(Some(step)) = line.get("step").copied() else { continue };
         for (name, value) in line {
-            if !matches!(name.as_str(), "step" | "images_seen" | "seconds") {
-                scalars.entry(name).or_default().push((step, value.unwrap_or(f64::NAN)));
+            if !matches!(name.as_str(), "step" | "images_seen" | "seconds" | "attempt") {
+                let points = scalars.entry(name).or_default();
+                // Training may have gone back, to heal.
+                while points.pop_if(|(at, _)| *at >= step).is_some() {}
+                points.push((step, value.unwrap_or(f64::NAN)));
             }
         }
     }

@@ -6,8 +6,11 @@
 use super::{found, mean};
 use crate::monitor::{Finding, Kind, SampleScores, Series, Severity, thousands};
 
-/// A best score below this share of real data's is none to fall from.
-const LEAST_BEST: f64 = 0.25;
+/// A best score below this share of real data's is none to fall from: what a generator draws while it begins to learn comes
+/// and goes.
+const LEAST_BEST: f64 = 0.4;
+/// Samples that cover less than this are not on their way either.
+const POOR: f64 = 0.25;
 /// Falls below this share of the best are told; of falls below the second one, nobody recovers in time.
 const FALLEN: [f64; 2] = [0.75, 0.6];
 /// A fall is larger than so many standard deviations of sets of real examples.
@@ -57,7 +60,7 @@ fn never_spread(series: &Series) -> Option<Finding> {
         let of = |part: &[SampleScores]| part.iter().map(|scores| scores.diversity).sum::<f64>() / part.len() as f64;
         let (before, after) = scores.split_at(count / 2);
         let is_growing = of(after) > 1.5 * of(before);
-        let is_alike = scores.iter().all(|scores| scores.diversity < ALIKE && scores.coverage < LEAST_BEST);
+        let is_alike = scores.iter().all(|scores| scores.diversity < ALIKE && scores.coverage < POOR);
         (is_alike && !is_growing).then_some(scores)
     };
     let [soon, late] = PATIENCE;

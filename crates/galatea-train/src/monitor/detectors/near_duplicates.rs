@@ -7,6 +7,8 @@ use crate::monitor::{Finding, Kind, SampleScores, Series, Severity, thousands};
 const TOO_MANY: f64 = 0.4;
 /// Samples without such copies before have at most so many more than real examples.
 const FREE: f64 = 0.1;
+/// Samples have been good if they covered this share of what real examples do.
+const GOOD: f64 = 0.4;
 /// Looks that it lasts: if there were none before, and if there have always been some.
 const LOOKS: [usize; 2] = [3, 20];
 /// Samples that differ from each other by less than this share of what real examples do are a severe matter.
@@ -14,12 +16,14 @@ const ALIKE: f64 = 0.5;
 
 pub(super) fn detect(series: &Series) -> Option<Finding> {
     let expected = series.expected.as_ref()?.duplicates;
-    let best = series.best?.duplicates;
+    let best = series.best?;
     let copied = |count: usize| {
         let scores: Vec<SampleScores> = series.scores(count)?;
         scores.iter().all(|scores| scores.duplicates > expected + TOO_MANY).then_some(scores)
     };
-    let (scores, count) = match best <= expected + FREE {
+    // Noise, which a generator begins with, has no copies either.
+    let were_good = best.coverage >= GOOD && best.duplicates <= expected + FREE;
+    let (scores, count) = match were_good {
         true => (copied(LOOKS[0])?, LOOKS[0]),
         false => {
             // Samples that begin as copies of one are no news: `dropped_modes` sees whether they spread.
@@ -36,7 +40,7 @@ pub(super) fn detect(series: &Series) -> Option<Finding> {
         count,
         thousands(series.step()),
         100.0 * expected,
-        100.0 * best
+        100.0 * best.duplicates
     );
     found(series, Kind::NearDuplicates, severity, series.before(count), evidence)
 }
