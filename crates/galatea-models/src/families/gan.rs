@@ -95,19 +95,23 @@ const POINTS: Preset = Preset {
     summary: "points of few numbers, such as `ring`: taken for them where no preset is named",
     settings: r#"
         batch = 256
-        latent = 16
+        latent = 2
         hidden_g = [128, 128, 128]
         hidden_d = [128, 128, 128]
-        learning_rate_g = 1e-3
-        learning_rate_d = 1e-3
+        octaves_d = 5
+        loss = "relativistic"
+        learning_rate_g = 5e-3
+        learning_rate_d = 2e-3
         schedule = "linear"
         beta_1 = 0.0
         beta_2 = 0.99
-        r1 = 0.1
+        r1 = 0.03
+        r2 = 0.03
+        penalty_end = 0.01
         penalty_every = 4
         ema = 0.999
         [train]
-        steps = 6000
+        steps = 8000
         sample_every = 500
         preview = 1000
     "#,
