@@ -151,7 +151,7 @@ fn sgemm(n: usize) -> Work {
     Work { parameters: Vec::new(), step: Box::new(step) }
 }
 
-fn normal(count: usize, stream: u64, device: &Device) -> Tensor<1> {
+pub(crate) fn normal(count: usize, stream: u64, device: &Device) -> Tensor<1> {
     let mut values = vec![0.0; count];
     random::fill_normal(SEED, stream, &mut values);
     from_vec(values, [count], device)

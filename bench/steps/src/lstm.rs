@@ -1,115 +1,72 @@
-//! The case `lstm`: two layers over whole sequences, forward, backward and Adam, by the kernels alone, since they are no
-//! operations of Burn yet. The loss is the mean square of the outputs, as on PyTorch's side.
+//! The case `lstm`: two layers over whole sequences, forward, backward and Adam. The loss is the mean square of the
+//! outputs, as on PyTorch's side.
 
-use galatea_kernels::lstm::{lstm, lstm_backward, lstm_kept};
-use galatea_kernels::optim::{AdamStep, adam};
-use galatea_kernels::random;
-use galatea_kernels::recurrent::{Recurrence, RecurrentGradients, RecurrentShape, RecurrentWeights};
+use burn::prelude::{Device, Tensor};
+use galatea_kernels::burn::{AdamStep, Recurrent, adam_step, lstm, sum_squares};
 
-use crate::cases::Work;
+use crate::cases::{Work, normal};
 
-const LAYERS: usize = 2;
-/// Time, batch, inputs, hidden.
-const SHAPE: RecurrentShape = [64, 32, 256, 256];
+const LAYERS: u64 = 2;
+const TIME: usize = 64;
+const BATCH: usize = 32;
+/// Values of an input, and of a state.
+const WIDTH: usize = 256;
 
-/// Values that are trained, with their gradient and moments.
+/// An array that is trained, flat, with its moments; and its shape as a matrix.
 struct Trained {
-    value: Vec<f32>,
-    gradient: Vec<f32>,
-    first: Vec<f32>,
-    second: Vec<f32>,
+    state: [Tensor<1>; 3],
+    shape: [usize; 2],
 }
 
-/// A layer, and what a step writes.
-struct Layer {
-    /// Weights by the input and by the state, and the bias.
-    trained: [Trained; 3],
-    y: Vec<f32>,
-    kept: Vec<f32>,
-    /// Gradients by the input, and by the states.
-    by_input: Vec<f32>,
-    by_states: [Vec<f32>; 2],
+impl Trained {
+    fn new(stream: u64, shape: [usize; 2], device: &Device) -> Self {
+        let count = shape[0] * shape[1];
+        let zeros = || Tensor::zeros([count], device);
+        Self { state: [normal(count, stream, device).div_scalar(16.0), zeros(), zeros()], shape }
+    }
+
+    /// The values as a leaf of a graph.
+    fn leaf(&self) -> Tensor<2> {
+        Tensor::from_inner(self.state[0].clone().reshape(self.shape)).require_grad()
+    }
+
+    fn step(self, gradient: Tensor<2>, at: &AdamStep) -> Self {
+        let [value, first, second] = self.state;
+        let (value, first, second) = adam_step(value, gradient.flatten(0, 1), 1.0, first, second, at);
+        Self { state: [value, first, second], ..self }
+    }
 }
 
 /// The case.
 pub(crate) fn work() -> Work {
-    let [time, batch, inputs, hidden] = SHAPE;
-    let mut layers: Vec<Layer> = (0..LAYERS as u64).map(Layer::new).collect();
-    let x = draw(99, time * batch * inputs, 1.0);
-    let zero = vec![0.0; batch * hidden];
-    let mut by_output = vec![0.0; time * batch * hidden];
+    let device = Device::flex();
+    let shapes = [[WIDTH, 4 * WIDTH], [WIDTH, 4 * WIDTH], [1, 4 * WIDTH]];
+    let layer = |index: u64| (1..).zip(shapes).map(move |(i, shape)| (3 * index + i, shape));
+    let mut trained: Vec<Trained> =
+        (0..LAYERS).flat_map(layer).map(|(stream, shape)| Trained::new(stream, shape, &device)).collect();
+    let parameters = trained.iter().map(|array| array.shape[0] * array.shape[1]).sum();
+    let x: Tensor<3> = normal(TIME * BATCH * WIDTH, 99, &device).reshape([TIME, BATCH, WIDTH]);
+    let states = Tensor::<2>::zeros([BATCH, WIDTH], &device);
     let mut step = 0;
-    let parameters = layers.iter().flat_map(|layer| &layer.trained).map(|trained| trained.value.len()).sum();
     let step = move || {
-        for index in 0..LAYERS {
-            let (before, rest) = layers.split_at_mut(index);
-            let Layer { trained, y, kept, .. } = &mut rest[0];
-            let x = before.last().map_or(&x[..], |layer| &layer.y);
-            lstm(SHAPE, recurrence(x, trained, &zero), &zero, y, kept);
-        }
-        let scale = 2.0 / by_output.len() as f32;
-        by_output.iter_mut().zip(&layers[LAYERS - 1].y).for_each(|(out, y)| *out = scale * y);
-        for index in (0..LAYERS).rev() {
-            let (before, rest) = layers.split_at_mut(index);
-            let (layer, after) = rest.split_at_mut(1);
-            let by_y = after.first().map_or(&by_output[..], |layer| &layer.by_input);
-            let x = before.last().map_or(&x[..], |layer| &layer.y);
-            layer[0].backward(x, &zero, by_y, index > 0);
-        }
+        let leaves: Vec<Tensor<2>> = trained.iter().map(Trained::leaf).collect();
+        let zero = Tensor::from_inner(states.clone());
+        let y = leaves.chunks(3).fold(Tensor::from_inner(x.clone()), |x, arrays| {
+            let [input, recurrent, bias] = [0, 1, 2].map(|i| arrays[i].clone());
+            let weights = Recurrent { input, recurrent, bias: bias.flatten(0, 1) };
+            lstm(x, weights, zero.clone(), zero.clone()).0
+        });
+        let loss = sum_squares(y).div_scalar((TIME * BATCH * WIDTH) as f64);
+        let mut gradients = loss.backward();
         step += 1;
         let at = AdamStep { lr: 2e-4, beta_1: 0.5, beta_2: 0.999, epsilon: 1e-8, step };
-        for Trained { value, gradient, first, second } in layers.iter_mut().flat_map(|layer| &mut layer.trained) {
-            adam(value, gradient, 1.0, first, second, &at);
+        let gradients: Vec<_> = leaves.iter().map(|leaf| leaf.grad_remove(&mut gradients)).collect();
+        drop(leaves);
+        // Moved through, so that the kernel finds the arrays unshared.
+        for (array, gradient) in std::mem::take(&mut trained).into_iter().zip(gradients) {
+            trained.push(array.step(gradient.ok_or("an array without a gradient")?, &at));
         }
         Ok(())
     };
     Work { parameters: vec![("lstm", parameters)], step: Box::new(step) }
-}
-
-fn recurrence<'a>(x: &'a [f32], [input, recurrent, bias]: &'a [Trained; 3], h: &'a [f32]) -> Recurrence<'a> {
-    let weights = RecurrentWeights { input: &input.value, recurrent: &recurrent.value, bias: &bias.value };
-    Recurrence { x, weights, h }
-}
-
-impl Layer {
-    fn new(index: u64) -> Self {
-        let [time, batch, inputs, hidden] = SHAPE;
-        let sizes = [inputs * 4 * hidden, hidden * 4 * hidden, 4 * hidden];
-        let mut stream = 3 * index;
-        let trained = sizes.map(|size| {
-            stream += 1;
-            let zeros = || vec![0.0; size];
-            Trained { value: draw(stream, size, 1.0 / 16.0), gradient: zeros(), first: zeros(), second: zeros() }
-        });
-        Self {
-            trained,
-            y: vec![0.0; time * batch * hidden],
-            kept: vec![0.0; lstm_kept(SHAPE)],
-            by_input: vec![0.0; time * batch * inputs],
-            by_states: [vec![0.0; batch * hidden], vec![0.0; batch * hidden]],
-        }
-    }
-
-    fn backward(&mut self, x: &[f32], zero: &[f32], by_y: &[f32], wants_input: bool) {
-        let [input, recurrent, bias] = &mut self.trained;
-        let weights = RecurrentWeights { input: &input.value, recurrent: &recurrent.value, bias: &bias.value };
-        let [by_h, by_c] = &mut self.by_states;
-        by_h.fill(0.0);
-        by_c.fill(0.0);
-        let to = RecurrentGradients {
-            x: wants_input.then_some(&mut self.by_input[..]),
-            input: &mut input.gradient,
-            recurrent: &mut recurrent.gradient,
-            bias: &mut bias.gradient,
-        };
-        let of = Recurrence { x, weights, h: zero };
-        lstm_backward(SHAPE, of, zero, [&self.y, &self.kept], by_y, [by_h, by_c], to);
-    }
-}
-
-fn draw(stream: u64, count: usize, deviation: f32) -> Vec<f32> {
-    let mut values = vec![0.0; count];
-    random::fill_normal(1, stream, &mut values);
-    values.iter_mut().for_each(|value| *value *= deviation);
-    values
 }

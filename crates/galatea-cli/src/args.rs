@@ -87,6 +87,7 @@ Examples:
   galatea train gan --set preset=listing                 the classic listing, as it was written
   galatea train --data faces --set data.size=64 --minutes 10
   galatea train --data train-images-idx3-ubyte.gz --seed 7
+  galatea train gan --data ring                          points from 8 Gaussians: are all modes learnt?
   galatea train --set loss=hinge spectral_norm=true r1=0
   galatea train --set eval.every=500                     judge on the way, keep the best checkpoint
   galatea train --config runs/0001-dcgan-digits/config.toml
@@ -97,7 +98,7 @@ pub(crate) struct TrainArgs {
     /// Family of the model [default: dcgan]
     pub(crate) family: Option<String>,
 
-    /// What to learn: `digits`, a folder of pictures, an IDX file, a .npy or .npz array [default: digits]
+    /// What to learn: `digits`, a folder of pictures, an IDX file, a .npy or .npz array, or a toy: `ring`, `grid`, `spiral`, `stacked` [default: digits]
     #[arg(long, short, value_name = "SRC", value_hint = ValueHint::AnyPath)]
     pub(crate) data: Option<String>,
 
@@ -161,7 +162,7 @@ pub(crate) struct Drawing {
     #[arg(long, value_name = "T", default_value_t = 1.0, allow_negative_numbers = true)]
     pub(crate) truncation: f32,
 
-    /// Where to write: `x.png` a grid, `x.npy` an array, `x.gif` an animation, a folder one PNG each, `-` a grid to stdout
+    /// Where to write: `x.png` a grid or a plot of points, `x.npy` an array, `x.csv` a table of points, `x.gif` an animation, a folder one PNG each, `-` a grid to stdout
     #[arg(long, short, value_name = "PATH", default_value = "samples.png", value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
 
@@ -181,6 +182,7 @@ Examples:
   galatea sample last -n 10000 -o samples.npy        bytes, [n, channels, height, width]
   galatea sample last -n 10 --class 7 -o sevens.png
   galatea sample last --checkpoint best -o grid.png  of a run that was trained with `eval.every`
+  galatea sample last -n 1000 -o points.csv          of a model of points; also .npy and .png
   galatea sample model.safetensors -n 100 -o grid.png
 
 Sample number i is the same for any -n.")]

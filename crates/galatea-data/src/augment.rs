@@ -6,7 +6,7 @@
 
 use galatea_kernels::random::Stream;
 
-use crate::{DataSpec, HostBatch, settings};
+use crate::{DataSpec, Error, HostBatch, Result, settings};
 
 settings! {
     /// How pictures are changed while training; every example anew each time it is used.
@@ -29,12 +29,31 @@ impl AugmentOptions {
     pub fn is_off(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Checks that what is to be changed can be: pictures only.
+    ///
+    /// # Errors
+    /// If something is set for other data.
+    pub fn check_for(&self, spec: &DataSpec) -> Result<()> {
+        if self.is_off() || matches!(spec, DataSpec::Images(_)) {
+            return Ok(());
+        }
+        let set = crate::settings::to_table(self);
+        let off = crate::settings::to_table(&Self::default());
+        let changed: Vec<String> = set
+            .iter()
+            .filter(|(key, value)| off.get(*key) != Some(*value))
+            .map(|(key, _)| format!("`data.{key}`"))
+            .collect();
+        Err(Error::usage(format!("{} changes pictures, and the data are {}", changed.join(", "), spec.kind()))
+            .with_hint("leave it out"))
+    }
 }
 
 /// Changes every picture of a batch by a draw of its own.
 ///
 /// Example `i` is changed by the stream (`seed`, `streams[i]`) and by nothing else. What comes into view at the border
-/// repeats the border's pixels. Values stay in their range.
+/// repeats the border's pixels. Values stay in their range. What is no picture stays as it is.
 ///
 /// # Panics
 /// If the batch is not of pictures of `spec`, or there is not one stream for each.
@@ -42,7 +61,7 @@ pub fn augment(batch: &mut HostBatch, spec: &DataSpec, options: &AugmentOptions,
     if options.is_off() {
         return;
     }
-    let DataSpec::Images(image) = spec;
+    let DataSpec::Images(image) = spec else { return };
     assert_eq!(batch.values.shape[1..], spec.shape(), "the batch is of pictures of the data");
     assert_eq!(batch.len(), streams.len(), "one stream for each example");
     let pictures = batch.values.values.chunks_exact_mut(spec.elements());

@@ -53,7 +53,7 @@ impl HostTensor {
 
 /// Some examples with their labels.
 ///
-/// Images are `[n, channels, height, width]` in `[-1, 1]`.
+/// Images are `[n, channels, height, width]` in `[-1, 1]`, points `[n, dimensions]` in units of their own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostBatch {
     /// `[n, ..spec.shape()]`.

@@ -40,7 +40,7 @@ settings! {
         background: String = "white".into();
         /// 1 (grey), 3 (RGB), or `auto`: grey if all pictures are.
         channels: Channels = Channels::Auto;
-        /// Only so many examples, drawn evenly over all.
+        /// Only so many examples, drawn evenly over all; of a toy distribution, so many in place of 100,000.
         limit: Option<usize> = None;
         /// Only these classes, by name, separated by commas: `3,5`.
         classes: String = String::new();
@@ -78,6 +78,17 @@ impl DataOptions {
     /// With the first key whose value makes no sense.
     pub fn validate(&self) -> crate::Result<()> {
         Plan::new(self).map(|_| ())
+    }
+
+    /// Fails if something is set that only pictures have, for `source`, which holds points.
+    pub(crate) fn refuse_pictures(&self, source: &str) -> crate::Result<()> {
+        let usual = crate::settings::to_table(&Self::default());
+        let own = crate::settings::to_table(self);
+        match ["size", "fit", "background", "channels"].into_iter().find(|key| usual.get(*key) != own.get(*key)) {
+            Some(key) => Err(Error::usage(format!("`data.{key}` is for pictures, and `{source}` holds points"))
+                .with_hint(format!("leave out `data.{key}`"))),
+            None => Ok(()),
+        }
     }
 }
 

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum DataSpec {
     /// Pictures of one size, `[channels, height, width]`, values in `[-1, 1]`.
     Images(ImageSpec),
+    /// Points of so many numbers each, `[dimensions]`, in units of their own.
+    Points(PointSpec),
 }
 
 /// Pictures: `[channels, height, width]`, values in `[-1, 1]` (black to white).
@@ -27,18 +29,73 @@ pub struct ImageSpec {
     pub classes: Vec<String>,
 }
 
+/// Points: `[dimensions]`, in units of their own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PointSpec {
+    /// Numbers in a point.
+    pub dimensions: usize,
+    /// Class names in label order; empty where the data has no labels.
+    #[serde(default)]
+    pub classes: Vec<String>,
+    /// Mean in each dimension: by it and `deviation`, models bring points to a common scale.
+    pub mean: Vec<f32>,
+    /// Standard deviation in each dimension; above 0.
+    pub deviation: Vec<f32>,
+    /// What the points are drawn from, where that is known.
+    #[serde(default)]
+    pub mixture: Option<Mixture>,
+}
+
+/// A distribution that is known: Gaussians that are equally likely, alike in all directions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mixture {
+    /// Means of the Gaussians, `[modes][dimensions]`.
+    pub centres: Vec<Vec<f32>>,
+    /// Standard deviation of each of them in every direction.
+    pub deviation: f32,
+}
+
+impl Mixture {
+    /// The centre that is nearest to `point`, and the distance from it in standard deviations.
+    pub fn nearest(&self, point: &[f32]) -> (usize, f64) {
+        let squared = |centre: &[f32]| -> f64 {
+            centre.iter().zip(point).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
+        };
+        let distances = self.centres.iter().map(|centre| squared(centre)).enumerate();
+        let (mode, distance) = distances.min_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap_or((0, f64::INFINITY));
+        (mode, distance.sqrt() / f64::from(self.deviation))
+    }
+
+    /// What a data set of it says of itself.
+    pub fn into_spec(self) -> PointSpec {
+        let dimensions = self.centres.first().map_or(0, Vec::len);
+        let n = self.centres.len() as f64;
+        let moments = |at: usize| {
+            let values = || self.centres.iter().map(|centre| f64::from(centre[at]));
+            let mean = values().sum::<f64>() / n;
+            let spread = values().map(|value| (value - mean).powi(2)).sum::<f64>() / n;
+            (mean as f32, (spread + f64::from(self.deviation).powi(2)).sqrt() as f32)
+        };
+        let (mean, deviation) = (0..dimensions).map(moments).unzip();
+        PointSpec { dimensions, classes: Vec::new(), mean, deviation, mixture: Some(self) }
+    }
+}
+
 impl DataSpec {
-    /// The kind as one lower-case word: `images`.
+    /// The kind as one lower-case word: `images`, `points`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Images(_) => "images",
+            Self::Points(_) => "points",
         }
     }
 
-    /// Dimensions of one example, the batch left out: `[channels, height, width]` for images.
+    /// Dimensions of one example, the batch left out: `[channels, height, width]` for images,
+    /// `[dimensions]` for points.
     pub fn shape(&self) -> Vec<usize> {
         match self {
             Self::Images(image) => vec![image.channels, image.height, image.width],
+            Self::Points(points) => vec![points.dimensions],
         }
     }
 
@@ -51,6 +108,7 @@ impl DataSpec {
     pub fn classes(&self) -> &[String] {
         match self {
             Self::Images(image) => &image.classes,
+            Self::Points(points) => &points.classes,
         }
     }
 }
@@ -65,6 +123,14 @@ impl std::fmt::Display for DataSpec {
                 match classes.len() {
                     0 => write!(f, ", no classes"),
                     n => write!(f, ", {n} classes"),
+                }
+            }
+            Self::Points(PointSpec { dimensions, classes, mixture, .. }) => {
+                write!(f, "points of {dimensions} {}", if *dimensions == 1 { "number" } else { "numbers" })?;
+                match (mixture, classes.len()) {
+                    (Some(mixture), _) => write!(f, " from {} Gaussians", mixture.centres.len()),
+                    (None, 0) => write!(f, ", no classes"),
+                    (None, n) => write!(f, ", {n} classes"),
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::buffer::Buffer;
 use crate::pool::{Shared, parallel_for};
-use crate::simd::{Simd, panel_width, simd_fn};
+use crate::simd::{Simd, each_vector, panel_width, prefetch, simd_fn};
 
 /// `to[j * to_stride + i] = from[i * from_stride + j]` for `i < rows`, `j < columns`, inside of a kernel.
 ///
@@ -57,7 +57,7 @@ pub fn transpose(batch: usize, rows: usize, columns: usize, from: &[f32], to: &m
         return;
     }
     // Blocks of whole rows of the source, of a size that fits the nearest caches.
-    let block = (8192 / columns).next_multiple_of(8);
+    let block = (8192 / columns).max(1).next_multiple_of(8);
     let blocks = rows.div_ceil(block);
     let to = Shared::new(to);
     parallel_for(batch * blocks, |task| {
@@ -117,21 +117,32 @@ impl Panels {
     }
 }
 
-/// Columns `first..first + count` of a row-major `[depth, stride]` as rows of `width`.
-pub(crate) fn pack_rows(
-    depth: usize,
-    first: usize,
-    count: usize,
-    stride: usize,
-    b: &[f32],
-    width: usize,
-    out: &mut [f32],
-) {
-    if depth == 0 {
-        return;
-    }
-    for (out, row) in out.chunks_exact_mut(width).zip(b[first..].chunks(stride)).take(depth) {
-        out[..count].copy_from_slice(&row[..count]);
+/// Rows that are asked for ahead of the one that is copied.
+const AHEAD: usize = 24;
+
+simd_fn! {
+    /// Columns `first..first + count` of a row-major `[depth, stride]` as rows of `width`.
+    pub(crate) fn pack_rows<S>(
+        depth: usize,
+        first: usize,
+        count: usize,
+        stride: usize,
+        b: &[f32],
+        width: usize,
+        out: &mut [f32],
+    ) {
+        assert!(depth == 0 || b.len() >= (depth - 1) * stride + first + count);
+        assert!(out.len() >= depth * width && count <= width);
+        let (mut from, mut to) = (b.as_ptr().wrapping_add(first), out.as_mut_ptr());
+        for _ in 0..depth {
+            prefetch(from.wrapping_add(AHEAD * stride));
+            prefetch(from.wrapping_add(AHEAD * stride + S::LANES));
+            each_vector!(S, count, |j, n| {
+                // SAFETY: just checked.
+                unsafe { S::write(to.add(j), S::read(from.add(j), n), n) };
+            });
+            (from, to) = (from.wrapping_add(stride), to.wrapping_add(width));
+        }
     }
 }
 

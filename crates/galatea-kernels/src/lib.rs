@@ -18,6 +18,7 @@ pub mod lstm;
 pub mod norm;
 pub mod optim;
 mod patches;
+pub mod pictures;
 pub mod pool;
 pub mod random;
 pub mod recurrent;

@@ -3,6 +3,7 @@
 use crate::conv::ConvShape;
 use crate::linear::LinearShape;
 use crate::norm::NormShape;
+use crate::pictures::Alteration;
 use crate::recurrent::RecurrentShape;
 
 /// `x w + bias`, as [`crate::linear::linear`] without an activation.
@@ -22,6 +23,36 @@ pub fn linear_input_gradient([m, inputs, outputs]: LinearShape, g: &[f32], w: &[
 pub fn linear_weight_gradient([m, inputs, outputs]: LinearShape, x: &[f32], g: &[f32]) -> Vec<f64> {
     let product = |i: usize, j: usize, k: usize| f64::from(x[k * inputs + i]) * f64::from(g[k * outputs + j]);
     grid(inputs, outputs, |i, j| (0..m).map(|k| product(i, j, k)).sum())
+}
+
+/// Changed pictures, as [`crate::pictures::alter`].
+pub fn alter([n, height, width, channels]: [usize; 4], x: &[f32], alterations: &[Alteration]) -> Vec<f64> {
+    let len = height * width * channels;
+    let mut changed = Vec::with_capacity(n * len);
+    for (x, alteration) in x.chunks_exact(len).zip(alterations) {
+        let Alteration { brightness, saturation, contrast, from, hole } = *alteration;
+        let mut x: Vec<f64> = x.iter().map(|x| f64::from(*x) + f64::from(brightness)).collect();
+        let move_from = |mean: f64, x: &mut f64, factor: f32| *x = mean + f64::from(factor) * (*x - mean);
+        for pixel in x.chunks_exact_mut(channels) {
+            let mean = pixel.iter().sum::<f64>() / channels as f64;
+            pixel.iter_mut().for_each(|x| move_from(mean, x, saturation));
+        }
+        let mean = x.iter().sum::<f64>() / len as f64;
+        x.iter_mut().for_each(|x| move_from(mean, x, contrast));
+        let [a, b, c, d, e, f] = from.map(f64::from);
+        let [top, bottom, left, right] = hole.map(f64::from);
+        let pixels = || (0..height).flat_map(|row| (0..width).map(move |column| (row, column)));
+        // Each pixel of the source counts by how near it is to the place that is wanted.
+        let near = |wanted: f64, place: usize| (1.0 - (wanted - place as f64).abs()).max(0.0);
+        for ((row, column), channel) in pixels().flat_map(|pixel| (0..channels).map(move |channel| (pixel, channel))) {
+            let [row, column] = [row as f64, column as f64];
+            let [y, x_place] = [a * row + b * column + c, d * row + e * column + f];
+            let is_hole = (top..bottom).contains(&row) && (left..right).contains(&column);
+            let sum = |(i, j): (usize, usize)| near(y, i) * near(x_place, j) * x[(i * width + j) * channels + channel];
+            changed.push(if is_hole { 0.0 } else { pixels().map(sum).sum() });
+        }
+    }
+    changed
 }
 
 fn grid(rows: usize, columns: usize, f: impl Fn(usize, usize) -> f64) -> Vec<f64> {

@@ -96,6 +96,19 @@ pub fn force_isa(isa: Isa) -> Result<(), String> {
     Ok(())
 }
 
+/// Asks for the cache line at `at`, which may be any address: what is read in steps of a page is not foreseen by the
+/// processor. Nothing where there is no such instruction.
+#[inline(always)]
+pub(crate) fn prefetch(at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which never faults; SSE is part of every such processor.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Most rows of a tile, over all instruction sets.
 pub(crate) const MAX_ROWS: usize = 8;
 

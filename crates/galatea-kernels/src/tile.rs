@@ -6,7 +6,7 @@
 //! Rows of A and C are pointers of their own, so that a convolution reads pictures where they are: no patch is ever
 //! copied together (Dukhan 2019, "The Indirect Convolution Algorithm", arXiv:1907.02129).
 
-use crate::simd::{MAX_ROWS, Simd};
+use crate::simd::{MAX_ROWS, Simd, prefetch};
 
 /// Offsets, in values, at which a run of products begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,6 +75,10 @@ impl Tile<'_> {
             for i in 0..step {
                 // Rows beyond the last repeat it, and are not written.
                 (a[i], c[i]) = row(first + i.min(self.rows - 1));
+                // Rows of C are far apart; what is written next comes while these sums are made.
+                let next = row((first + step + i).min(rows - 1)).1;
+                prefetch(next);
+                prefetch(next.wrapping_add(S::LANES));
             }
             // SAFETY: the caller's.
             unsafe {

@@ -8,6 +8,8 @@ mod losses;
 mod norms;
 #[path = "kernels/optimizers.rs"]
 mod optimizers;
+#[path = "kernels/pictures.rs"]
+mod pictures;
 #[path = "kernels/randoms.rs"]
 mod randoms;
 #[path = "kernels/recurrent.rs"]

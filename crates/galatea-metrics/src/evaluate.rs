@@ -10,13 +10,14 @@ use sha2::{Digest, Sha256};
 use crate::features::{Features, hex, suiting};
 use crate::histogram::histogram;
 use crate::metric::{Choice, METRICS, Metric, Prepared, Sets, Space, measure};
+use crate::mode_coverage::Modes;
 use crate::points::{Points, shuffled};
 use crate::products::map;
 use crate::report::{Context, FeaturesId, Report, Row};
 use crate::{Error, Result};
 
 /// Random parts from which standard errors are estimated.
-const HALVES: usize = 20;
+pub(crate) const HALVES: usize = 20;
 /// Points of either set in such a part at most: so many tell enough, and the cost of most metrics grows with the square.
 const MOST_IN_PART: usize = 1_000;
 /// Fewer points of either set than this say nothing on how a value varies.
@@ -39,6 +40,8 @@ pub struct Reference<'a> {
     pub train: Option<&'a HostTensor>,
     /// What to compare examples by; without it, what suits the data, if anything does.
     pub features: Option<Arc<dyn Features>>,
+    /// Modes of samples and of real examples, where more of them have been read than are given here: see [`Modes`].
+    pub modes: Option<[&'a Points; 2]>,
 }
 
 /// Features that somebody else has computed.
@@ -59,22 +62,28 @@ pub struct Arrays {
 /// # Errors
 /// If samples are too few, of another shape, or not finite, or the features cannot read such data.
 pub fn evaluate(samples: &HostTensor, reference: Reference<'_>) -> Result<Report> {
-    let Reference { spec, held_back, .. } = reference;
+    let Reference { spec, held_back, modes, .. } = reference;
     let (n, m) = (samples.rows(), held_back.rows());
-    let (trial, floor_is) = Trial::of(samples.shape.clone(), reference)?;
+    let Tried { trial, noise, floor: floor_is } = Trial::of(samples.shape.clone(), reference)?;
+    let modes = Modes::of(spec).map(|told| ModeSets::new(told, [samples, held_back, &noise], modes)).transpose()?;
     let samples = trial.read(samples)?;
-    let mut report = trial.judge(&samples, floor_is, "uniform noise")?;
+    let noise_is = if matches!(spec, DataSpec::Points(_)) { WITHIN } else { "uniform noise" };
+    let mut report = trial.judge(&samples, modes.as_ref(), floor_is, noise_is)?;
     if let (Some(drawn), Some(real)) = (&samples.probabilities, &trial.real.probabilities) {
         report.classes = Some(histogram(real, drawn)?);
     }
     if trial.features.is_none() {
-        report.notes.push(format!("no features are known for {spec}: only pixels were compared"));
+        report.notes.push(format!(
+            "no features are known for {spec}: only pixels were compared; `--features self` learns some, in about two minutes"
+        ));
     }
     report.class_names = spec.classes().to_vec();
     debug_assert_eq!((report.samples, report.real), (n, m));
     Ok(report)
 }
 
+/// What noise is where values have units of their own.
+const WITHIN: &str = "each number uniform between its least and greatest real value";
 /// What the floor is where there is no training set.
 const BY_HALVES: &str = "one half of the real examples against the other";
 
@@ -112,9 +121,9 @@ pub fn evaluate_arrays(arrays: Arrays) -> Result<Report> {
     };
     let ceiling = match probabilities {
         true => "random probabilities",
-        false => "each feature uniform between its least and greatest real value",
+        false => WITHIN,
     };
-    trial.judge(&examples(samples), BY_HALVES, ceiling)
+    trial.judge(&examples(samples), None, BY_HALVES, ceiling)
 }
 
 /// Examples as all that they can be compared as.
@@ -146,6 +155,8 @@ impl Examples {
             Space::Values => Some(&self.values),
             Space::Features => self.features.as_deref(),
             Space::Probabilities => self.probabilities.as_deref(),
+            // Of other numbers of examples, so they are not here.
+            Space::Modes => None,
         }
     }
 
@@ -182,10 +193,91 @@ pub(crate) struct Trial {
     features: Option<FeaturesId>,
 }
 
+/// A trial, and what it was made with.
+pub(crate) struct Tried {
+    pub(crate) trial: Trial,
+    noise: HostTensor,
+    /// What the floor is.
+    floor: &'static str,
+}
+
+/// Modes of toy data, of as many examples as the protocol takes.
+struct ModeSets {
+    compared: &'static str,
+    hash: Option<String>,
+    samples: Points,
+    real: Points,
+    noise: Points,
+    /// Whether there are so few modes that a part of the samples tells how far the numbers depend on chance.
+    few: bool,
+}
+
+impl ModeSets {
+    /// Of samples, real examples and noise, of which the first two may have been `read` before.
+    fn new(modes: Modes<'_>, sets: [&HostTensor; 3], read: Option<[&Points; 2]>) -> Result<Self> {
+        let first = |set: &HostTensor| modes.read(&set.slice_rows(0..set.rows().min(modes.samples())));
+        let [samples, real, noise] = sets;
+        let [samples, real] = match read {
+            Some(read) => read.map(Clone::clone),
+            None => [first(samples)?, first(real)?],
+        };
+        let hash = modes.features()?.map(|features| features.hash());
+        let few = 20 * modes.count() <= MOST_IN_PART;
+        Ok(Self { compared: modes.compared(), hash, samples, real, noise: first(noise)?, few })
+    }
+
+    /// Real examples are the floor themselves: what they are compared with is the distribution.
+    fn rows(&self, metric: &Metric) -> Result<Vec<Row>> {
+        let sets = Sets { samples: &self.samples, real: &self.real, train: None };
+        let prepared = (metric.prepare)(sets)?;
+        let values = prepared(Choice::default())?;
+        let (n, m) = (self.samples.rows(), self.real.rows());
+        let errors = if self.few { standard_errors(&prepared, n, m, metric.needs.least)? } else { None };
+        let [floor, ceiling] = [&self.real, &self.noise].map(|set| measure(metric, set, &self.real, None));
+        let context = Values { values, errors, floor: Some(floor?), ceiling: Some(ceiling?) };
+        let mut rows = context.rows(metric, (n, m), self.compared, self.hash.as_ref());
+        // A number that has no meaning for such data.
+        rows.retain(|row| !row.value.is_nan());
+        Ok(rows)
+    }
+}
+
+/// The numbers of a metric, in its order.
+struct Values {
+    values: Vec<f64>,
+    errors: Option<Vec<f64>>,
+    floor: Option<Vec<f64>>,
+    ceiling: Option<Vec<f64>>,
+}
+
+impl Values {
+    fn rows(&self, metric: &Metric, (n, m): (usize, usize), compared: &str, hash: Option<&String>) -> Vec<Row> {
+        let row = |(at, number): (usize, &crate::metric::Number)| {
+            let (value, error) =
+                (self.values[at], self.errors.as_ref().map(|errors| errors[at]).filter(|e| e.is_finite()));
+            Row {
+                metric: format!("{}-{n}-{compared}", number.name),
+                number: number.name,
+                value,
+                standard_error: error,
+                interval: error.map(|error| [value - QUANTILE * error, value + QUANTILE * error]),
+                floor: self.floor.as_ref().map(|floor| floor[at]),
+                ceiling: self.ceiling.as_ref().map(|ceiling| ceiling[at]),
+                better: number.better,
+                samples: n,
+                real: m,
+                compared: compared.to_owned(),
+                features_hash: hash.cloned(),
+            }
+        };
+        metric.numbers.iter().enumerate().map(row).collect()
+    }
+}
+
 impl Trial {
-    /// What samples of this shape, `[n, ..]`, are judged by, and what the floor is.
-    pub(crate) fn of(mut shape: Vec<usize>, reference: Reference<'_>) -> Result<(Self, &'static str)> {
-        let Reference { spec, held_back, train, features } = reference;
+    /// What samples of this shape, `[n, ..]`, are judged by.
+    pub(crate) fn of(mut shape: Vec<usize>, reference: Reference<'_>) -> Result<Tried> {
+        let Reference { spec, held_back, train, features, .. } = reference;
         let read_by = match features {
             Some(features) => Some(features),
             None => suiting(spec)?,
@@ -203,19 +295,24 @@ impl Trial {
             None => (halves.clone(), BY_HALVES),
         };
         shape[0] = n.min(MOST_NOISE);
+        let is_points = matches!(spec, DataSpec::Points(_));
+        let noise = match is_points {
+            true => uniform_within(held_back, shape[0]),
+            false => uniform(&shape),
+        };
         let trial = Self {
             real,
             train: train.cloned().map(Points::single).transpose()?,
-            noise: read(&uniform(&shape))?,
+            noise: read(&noise)?,
             floor,
             halves,
-            values: "pixels",
+            values: if is_points { "points" } else { "pixels" },
             features: read_by
                 .as_ref()
                 .map(|features| FeaturesId { name: features.name().to_owned(), hash: features.hash() }),
             read_by,
         };
-        Ok((trial, floor_is))
+        Ok(Tried { trial, noise, floor: floor_is })
     }
 
     /// Samples as all that they can be compared as.
@@ -223,7 +320,7 @@ impl Trial {
         Examples::read(samples, self.read_by.as_deref())
     }
 
-    fn judge(&self, samples: &Examples, floor: &str, ceiling: &str) -> Result<Report> {
+    fn judge(&self, samples: &Examples, modes: Option<&ModeSets>, floor: &str, ceiling: &str) -> Result<Report> {
         let (n, m) = (samples.rows(), self.real.rows());
         if n.min(m) < 2 {
             return Err(Error::samples(
@@ -249,6 +346,10 @@ impl Trial {
         };
         for metric in METRICS {
             let needs = metric.needs;
+            if let (Space::Modes, Some(modes)) = (needs.space, modes) {
+                report.take(modes.rows(metric)?);
+                continue;
+            }
             let (Some(samples), Some(real)) = (samples.as_points(needs.space), self.real.as_points(needs.space)) else {
                 continue;
             };
@@ -264,11 +365,7 @@ impl Trial {
                 ));
                 continue;
             }
-            let rows = self.rows(metric, samples, real)?;
-            if rows.iter().any(|row| row.standard_error.is_some()) {
-                report.halves = HALVES;
-            }
-            report.rows.extend(rows);
+            report.take(self.rows(metric, samples, real)?);
         }
         Ok(report)
     }
@@ -293,24 +390,8 @@ impl Trial {
         let ceiling = of(&self.noise, &self.real)?;
         let features = self.features.as_ref().filter(|_| needs.space != Space::Values || self.values == "arrays");
         let compared = features.map_or(self.values, |features| &features.name);
-        let row = |(at, number): (usize, &crate::metric::Number)| {
-            let (value, error) = (values[at], errors.as_ref().map(|errors| errors[at]).filter(|e| e.is_finite()));
-            Row {
-                metric: format!("{}-{}-{compared}", number.name, samples.rows()),
-                number: number.name,
-                value,
-                standard_error: error,
-                interval: error.map(|error| [value - QUANTILE * error, value + QUANTILE * error]),
-                floor: floor.as_ref().map(|floor| floor[at]),
-                ceiling: ceiling.as_ref().map(|ceiling| ceiling[at]),
-                better: number.better,
-                samples: samples.rows(),
-                real: real.rows(),
-                compared: compared.to_owned(),
-                features_hash: features.map(|features| features.hash.clone()),
-            }
-        };
-        Ok(metric.numbers.iter().enumerate().map(row).collect())
+        let context = Values { values, errors, floor, ceiling };
+        Ok(context.rows(metric, (samples.rows(), real.rows()), compared, features.map(|features| &features.hash)))
     }
 }
 
@@ -342,6 +423,20 @@ fn uniform(shape: &[usize]) -> HostTensor {
     random::fill_uniform(SEED, 0, &mut values);
     values.iter_mut().for_each(|value| *value = 2.0 * *value - 1.0);
     HostTensor::new(shape, values)
+}
+
+/// As many points, each number uniform over the range that it has among `real`.
+fn uniform_within(real: &HostTensor, rows: usize) -> HostTensor {
+    let d = real.row_len();
+    let column = |at: usize| real.values.iter().skip(at).step_by(d).copied();
+    let low: Vec<f32> = (0..d).map(|at| column(at).fold(f32::INFINITY, f32::min)).collect();
+    let high: Vec<f32> = (0..d).map(|at| column(at).fold(f32::NEG_INFINITY, f32::max)).collect();
+    let mut noise = vec![0.0; rows * d];
+    random::fill_uniform(SEED, 0, &mut noise);
+    for row in noise.chunks_exact_mut(d) {
+        row.iter_mut().enumerate().for_each(|(at, value)| *value = low[at] + *value * (high[at] - low[at]));
+    }
+    HostTensor::new([rows, d], noise)
 }
 
 /// As many points, each number uniform over the range that it has among `real`; made to sum to 1 where they are

@@ -15,6 +15,7 @@ pub mod kernel_distance;
 pub mod memorisation;
 pub mod metric;
 pub mod mmd;
+pub mod mode_coverage;
 pub mod neighbours;
 pub mod order;
 pub mod points;

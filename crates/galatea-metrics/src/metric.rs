@@ -7,6 +7,7 @@ use crate::points::Points;
 
 /// Every metric, in the order in which they are reported. Adding one is its file and its line.
 pub static METRICS: &[&Metric] = &[
+    &crate::mode_coverage::METRIC,
     &crate::frechet::METRIC,
     &crate::kernel_distance::METRIC,
     &crate::inception_score::METRIC,
@@ -100,6 +101,8 @@ pub enum Space {
     Features,
     /// As probabilities of classes.
     Probabilities,
+    /// As modes of a toy distribution, see [`Modes::read`](crate::mode_coverage::Modes::read).
+    Modes,
 }
 
 /// Sets of points of one width.
@@ -167,6 +170,10 @@ mod tests {
     fn sets(space: Space) -> [Points; 3] {
         match space {
             Space::Probabilities => [probabilities(90, 1), probabilities(110, 2), probabilities(90, 3)],
+            Space::Modes => [(90, 1), (110, 2), (90, 3)].map(|(n, seed)| {
+                let row = |i: u64| [((i * seed) % 5) as f64, 5.0, (i * seed % 7) as f64 * 0.7];
+                Points::double(3, (0..n).flat_map(row).collect()).unwrap()
+            }),
             _ => [normal(90, 7, 1, 0.2, 1.0), normal(110, 7, 2, 0.0, 1.0), normal(130, 7, 3, 0.0, 1.0)],
         }
     }

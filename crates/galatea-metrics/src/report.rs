@@ -79,6 +79,16 @@ pub struct Report {
     pub class_names: Vec<String>,
 }
 
+impl Report {
+    /// Adds the numbers of a metric.
+    pub(crate) fn take(&mut self, rows: Vec<Row>) {
+        if rows.iter().any(|row| row.standard_error.is_some()) {
+            self.halves = crate::evaluate::HALVES;
+        }
+        self.rows.extend(rows);
+    }
+}
+
 /// Width of a line.
 const COLUMNS: usize = 100;
 /// More classes than this are not listed one by one.

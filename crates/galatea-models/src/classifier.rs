@@ -71,7 +71,7 @@ impl Classifier {
     pub fn new(shape: [usize; 3], classes: usize, seed: u64, device: &Device) -> Self {
         let device = device.clone().autodiff();
         let network = Network::new(shape, classes, &mut WeightDraw::new(seed, &device));
-        let adam = Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, clip: 0.0 };
+        let adam = Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, clip: 0.0, history: 0.0 };
         Self { network: Optimized::new(network, adam), shape, classes, device }
     }
 

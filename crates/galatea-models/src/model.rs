@@ -17,7 +17,7 @@ pub struct Info {
     pub paper: &'static str,
     /// What this implementation does otherwise than the paper, in a sentence.
     pub differs: &'static str,
-    /// The kinds of [`DataSpec`] that it takes: `images`.
+    /// The kinds of [`DataSpec`] that it takes: `images`, `points`.
     pub modalities: &'static [&'static str],
     /// What it can do beside training and sampling.
     pub abilities: &'static [Ability],
@@ -160,6 +160,8 @@ pub trait Model: Sized + Send + 'static {
     const INFO: Info;
     /// Named settings.
     const PRESETS: &'static [Preset] = &[];
+    /// Presets that are taken where none is named: kind of data and preset, `[("points", "points")]`.
+    const USUAL_PRESETS: &'static [(&'static str, &'static str)] = &[];
     /// Training steps where nobody says how many.
     const STEPS: u64;
     /// Its settings.
@@ -280,6 +282,8 @@ pub trait Family: Sync {
     fn steps(&self) -> u64;
     /// Its named settings.
     fn presets(&self) -> &'static [Preset];
+    /// The preset that is taken for this kind of data where none is named; see [`Model::USUAL_PRESETS`].
+    fn usual_preset(&self, kind: &str) -> Option<&'static str>;
     /// The full settings that `table` gives, checked against each other and the data.
     ///
     /// # Errors
@@ -311,10 +315,13 @@ impl<M: Model> Entry<M> {
     fn checked(table: &toml::Table, spec: &DataSpec) -> Result<M::Config> {
         let config: M::Config = galatea_data::settings::overlay("", table)?;
         if !M::INFO.modalities.contains(&spec.kind()) {
-            return Err(Error::usage(
-                format!("`{}` does not take {}", M::INFO.name, spec.kind()),
-                format!("it takes {}; `galatea models` lists the others", M::INFO.modalities.join(", ")),
-            ));
+            let takes = |family: &&&dyn Family| family.info().modalities.contains(&spec.kind());
+            let own = M::INFO.modalities.join(", ");
+            let hint = match crate::registry::FAMILIES.iter().find(takes) {
+                Some(other) => format!("it takes {own}; `{}` takes {}", other.info().name, spec.kind()),
+                None => format!("it takes {own}; `galatea models` lists the others"),
+            };
+            return Err(Error::usage(format!("`{}` does not take {}", M::INFO.name, spec.kind()), hint));
         }
         M::check(&config, spec)?;
         Ok(config)
@@ -340,6 +347,10 @@ impl<M: Model> Family for Entry<M> {
 
     fn presets(&self) -> &'static [Preset] {
         M::PRESETS
+    }
+
+    fn usual_preset(&self, kind: &str) -> Option<&'static str> {
+        M::USUAL_PRESETS.iter().find(|(of, _)| *of == kind).map(|(_, preset)| *preset)
     }
 
     fn resolve(&self, table: &toml::Table, spec: &DataSpec) -> Result<toml::Table> {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use burn::prelude::Device;
-use galatea_data::{DataSpec, HostBatch, HostTensor, ImageSpec};
+use galatea_data::{DataSpec, HostBatch, HostTensor, ImageSpec, PointSpec};
 use galatea_models::registry::FAMILIES;
 use galatea_models::{Ability, Family, Purpose, SampleRequest, Session, Turn};
 
@@ -18,13 +18,27 @@ fn specs() -> Vec<DataSpec> {
             classes: (0..classes).map(|class| format!("class {class}")).collect(),
         })
     };
-    vec![image(1, 12, 12, 3), image(3, 9, 14, 0)]
+    let points = |dimensions, classes: usize| {
+        DataSpec::Points(PointSpec {
+            dimensions,
+            classes: (0..classes).map(|class| format!("class {class}")).collect(),
+            mean: vec![300.0; dimensions],
+            deviation: vec![20.0; dimensions],
+            mixture: None,
+        })
+    };
+    vec![image(1, 12, 12, 3), image(3, 9, 14, 0), points(2, 0), points(5, 3)]
 }
 
-/// Smooth pictures that differ by index.
+/// Smooth examples that differ by index.
 fn batch(spec: &DataSpec, size: usize, step: u64) -> HostBatch {
     let n = spec.elements();
-    let values = (0..size * n).map(|i| ((i as f32 * 0.13) + step as f32 + (i / n) as f32).sin()).collect();
+    let smooth = |i: usize| ((i as f32 * 0.13) + step as f32 + (i / n) as f32).sin();
+    let (mean, size_of_one) = match spec {
+        DataSpec::Points(points) => (points.mean[0], points.deviation[0]),
+        _ => (0.0, 1.0),
+    };
+    let values = (0..size * n).map(|i| mean + size_of_one * smooth(i)).collect();
     let mut shape = vec![size];
     shape.extend(spec.shape());
     let classes = spec.classes().len() as u32;
@@ -33,8 +47,41 @@ fn batch(spec: &DataSpec, size: usize, step: u64) -> HostBatch {
 }
 
 fn session(family: &dyn Family, spec: &DataSpec, seed: u64) -> Box<dyn Session> {
-    let table = "batch = 6".parse().unwrap();
+    session_with(family, spec, seed, "")
+}
+
+fn session_with(family: &dyn Family, spec: &DataSpec, seed: u64, settings: &str) -> Box<dyn Session> {
+    let table = format!("batch = 6\n{settings}").parse().unwrap();
     family.session(&table, spec, seed, &Device::flex()).unwrap()
+}
+
+/// Settings that change a training step; all of those of a line are known to a family, or it is not tried with them.
+const REMEDIES: &[&str] = &[
+    "pack = 2",
+    "minibatch_std = 3",
+    "minibatch_discrimination = 4",
+    "feature_matching = 1.0",
+    "mode_seeking = 1.0",
+    "history = 0.1",
+    "augment = 'all'",
+    "augment = 'colour,translation'\nadaptive_augment = 0.01\nadaptive_images = 100",
+    "pack = 2\nminibatch_std = 3\nminibatch_discrimination = 4\ngradient_penalty = 1.0\npenalty_every = 1",
+    "minibatch_std = 2\nminibatch_discrimination = 2\nspectral_norm = true\nr2 = 1.0\ndiscriminator_steps = 2",
+    "loss = 'relativistic'\npack = 3\nfeature_matching = 0.1\nmode_seeking = 0.1\nhistory = 0.1\naugment = 'all'",
+];
+
+/// Runs `test` for every family and every kind of data with each of [`REMEDIES`] that goes with both.
+fn for_all_remedies(test: impl Fn(&dyn Family, &DataSpec, &str)) {
+    for_all(|family, spec| {
+        for settings in REMEDIES {
+            let table: toml::Table = settings.parse().unwrap();
+            let known = table.keys().all(|key| family.keys().iter().any(|known| known.name == key));
+            let for_pictures = table.contains_key("augment") && spec.kind() != "images";
+            if known && !for_pictures {
+                test(family, spec, settings);
+            }
+        }
+    });
 }
 
 fn train(session: &mut dyn Session, steps: std::ops::RangeInclusive<u64>) {
@@ -88,6 +135,10 @@ fn presets_are_settings_of_their_family() {
             let spec = specs().into_iter().find(|spec| family.info().modalities.contains(&spec.kind())).unwrap();
             family.resolve(&table, &spec).unwrap();
         }
+        for spec in specs() {
+            let usual = family.usual_preset(spec.kind());
+            assert!(usual.is_none_or(|usual| family.presets().iter().any(|preset| preset.name == usual)));
+        }
     }
 }
 
@@ -111,7 +162,12 @@ fn samples_have_the_shape_and_range_of_the_data() {
         let samples = session.sample(&SampleRequest::new(3, 5)).unwrap();
         assert_eq!(samples.values.shape[0], 5);
         assert_eq!(samples.values.shape[1..], spec.shape());
-        assert!(samples.values.values.iter().all(|value| (-1.0..=1.0).contains(value)));
+        let range = match spec {
+            // Hardly trained, samples are near the mean, in the units of the data.
+            DataSpec::Points(_) => 100.0..=500.0,
+            _ => -1.0..=1.0,
+        };
+        assert!(samples.values.values.iter().all(|value| range.contains(value)), "{:?}", samples.values.values);
         let classes = session.classes().len() as u32;
         assert_eq!(samples.labels.is_some(), classes > 0);
     });
@@ -164,6 +220,33 @@ fn a_session_that_was_saved_and_loaded_goes_on_bit_for_bit() {
 }
 
 #[test]
+fn a_remedy_changes_training_and_is_resumed_bit_for_bit_for_any_number_of_threads() {
+    for_all_remedies(|family, spec, settings| {
+        let what = format!("{} with {settings}", family.info().name);
+        galatea_kernels::pool::set_threads(1);
+        let mut undisturbed = session_with(family, spec, 1, settings);
+        train(&mut *undisturbed, 1..=2 * STEPS);
+
+        galatea_kernels::pool::set_threads(3);
+        let mut first = session_with(family, spec, 1, settings);
+        // In the middle between two changes of what adapts.
+        train(&mut *first, 1..=STEPS + 2);
+        let saved = first.parts();
+        let mut resumed = session_with(family, spec, 99, settings);
+        resumed.load(&saved, Purpose::Training).unwrap();
+        assert!(resumed.parts() == saved, "{what} does not give back what it was given");
+        train(&mut *resumed, STEPS + 3..=2 * STEPS);
+        galatea_kernels::pool::set_threads(0);
+        assert!(resumed.parts() == undisturbed.parts(), "{what} is not resumed exactly");
+
+        let mut without = session(family, spec, 1);
+        train(&mut *without, 1..=2 * STEPS);
+        let generator = |session: &dyn Session| session.parts().into_iter().find(|part| part.name == "generator");
+        assert!(generator(&*resumed) != generator(&*without), "{what} changes nothing");
+    });
+}
+
+#[test]
 fn one_part_is_enough_to_sample() {
     for_all(|family, spec| {
         let mut trained = session(family, spec, 1);
@@ -179,23 +262,27 @@ fn one_part_is_enough_to_sample() {
 
 #[test]
 fn weights_that_do_not_fit_are_refused() {
-    for_all(|family, spec| {
-        let mut session = session(family, spec, 1);
-        let parts = session.parts();
-        for part in &parts {
-            assert!(part.tensors.is_sorted_by_key(|(name, _)| name), "{} is not sorted by name", part.name);
-        }
-        for i in 0..parts.len() {
-            let mut short = parts.clone();
-            short.remove(i);
-            assert!(session.load(&short, Purpose::Training).is_err(), "without {}", parts[i].name);
-            let mut cut = parts.clone();
-            let (name, values) = cut[i].tensors.pop().unwrap();
-            assert!(session.load(&cut, Purpose::Training).is_err(), "without {name} of {}", parts[i].name);
-            cut[i].tensors.push((name, HostTensor::new([values.values.len(), 1, 1, 1, 1], values.values)));
-            assert!(session.load(&cut, Purpose::Training).is_err(), "with another shape in {}", parts[i].name);
-        }
+    for_all(|family, spec| refuses_what_does_not_fit(&mut *session(family, spec, 1)));
+    for_all_remedies(|family, spec, settings| {
+        refuses_what_does_not_fit(&mut *session_with(family, spec, 1, settings));
     });
+}
+
+fn refuses_what_does_not_fit(session: &mut dyn Session) {
+    let parts = session.parts();
+    for part in &parts {
+        assert!(part.tensors.is_sorted_by_key(|(name, _)| name), "{} is not sorted by name", part.name);
+    }
+    for i in 0..parts.len() {
+        let mut short = parts.clone();
+        short.remove(i);
+        assert!(session.load(&short, Purpose::Training).is_err(), "without {}", parts[i].name);
+        let mut cut = parts.clone();
+        let (name, values) = cut[i].tensors.pop().unwrap();
+        assert!(session.load(&cut, Purpose::Training).is_err(), "without {name} of {}", parts[i].name);
+        cut[i].tensors.push((name, HostTensor::new([values.values.len(), 1, 1, 1, 1], values.values)));
+        assert!(session.load(&cut, Purpose::Training).is_err(), "with another shape in {}", parts[i].name);
+    }
 }
 
 #[test]
@@ -225,4 +312,15 @@ fn a_class_that_does_not_exist_is_refused() {
             assert_eq!(session.sample(&request).unwrap().labels, Some(vec![2; 4]));
         }
     });
+}
+
+#[test]
+fn data_of_another_kind_are_refused() {
+    for family in FAMILIES {
+        for spec in specs().iter().filter(|spec| !family.info().modalities.contains(&spec.kind())) {
+            let error = family.resolve(&toml::Table::new(), spec).unwrap_err();
+            assert_eq!(error.to_string(), format!("`{}` does not take {}", family.info().name, spec.kind()));
+            assert_eq!(error.hint().unwrap(), "it takes images; `gan` takes points");
+        }
+    }
 }

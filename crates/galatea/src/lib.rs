@@ -36,7 +36,8 @@ pub use error::{Error, Result};
 pub use evaluation::{ArrayComparison, Comparison, EvalOptions, compare, compare_arrays, evaluate};
 pub use galatea_data::Error as DataError;
 pub use galatea_data::{
-    DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, fetch, formats, open, settings, write,
+    DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, Mixture, PointSpec, fetch, formats, open,
+    settings, write,
 };
 pub use galatea_kernels::set_threads;
 pub use galatea_metrics::progress::on_progress;

@@ -155,6 +155,7 @@ impl Request {
         for setting in &self.settings {
             layers.set(setting, family, &mut preset)?;
         }
+        let is_named = preset.is_some();
         if let Some(preset) = preset {
             layers.put_under(family, &preset)?;
         }
@@ -164,16 +165,17 @@ impl Request {
         }
 
         // What is quick to check comes before the data, which may take minutes to read.
-        let mut plan: Plan = overlay("train", &layers.train)?;
-        plan.validate()?;
-        if plan.steps == 0 && plan.minutes.is_none() {
-            plan.steps = family.steps();
-        }
+        let mut plan = layers.plan(family)?;
         let seed = self.seed.or(layers.seed).unwrap_or(0);
         if i64::try_from(seed).is_err() {
             return Err(Error::usage(format!("the seed {seed} is too large"), "seeds are below 2^63"));
         }
         let (data, data_settings, mut eval) = layers.open(self.data.clone())?;
+        data_settings.augment.check_for(data.spec())?;
+        if let (false, Some(usual)) = (is_named, family.usual_preset(data.spec().kind())) {
+            layers.put_under(family, usual)?;
+            plan = layers.plan(family)?;
+        }
         let source = self.data.clone().or(layers.source).unwrap_or_else(|| DEFAULT_DATA.to_owned());
         let model = family.resolve(&layers.model, data.spec())?;
         eval.check_features(data.spec())?;
@@ -277,6 +279,16 @@ impl Layers {
             }
         }
         Ok(layers)
+    }
+
+    /// How long to train, and what to write.
+    fn plan(&self, family: &dyn Family) -> Result<Plan> {
+        let mut plan: Plan = overlay("train", &self.train)?;
+        plan.validate()?;
+        if plan.steps == 0 && plan.minutes.is_none() {
+            plan.steps = family.steps();
+        }
+        Ok(plan)
     }
 
     /// Opens `source`, or else what the layers name, or the default.

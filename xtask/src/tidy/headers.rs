@@ -1,4 +1,4 @@
-//! The file of a family, loss, penalty or metric says which paper it implements and what it does otherwise.
+//! The file of a family, loss, penalty, remedy or metric says which paper it implements and what it does otherwise.
 
 use super::Finding;
 use crate::tree::{File, Tree};
@@ -17,6 +17,7 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ("crates/galatea-models/src/families", &["mod.rs"]),
     ("crates/galatea-models/src/nn/loss", &["mod.rs"]),
     ("crates/galatea-models/src/nn/penalty", &["mod.rs"]),
+    ("crates/galatea-models/src/nn/remedy", &["crowd.rs", "mod.rs"]),
     (
         "crates/galatea-metrics/src",
         &[
@@ -49,7 +50,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// Whether the file holds a family, a loss, a penalty or a metric.
+/// Whether the file holds a family, a loss, a penalty, a remedy or a metric.
 fn needs_header(file: &File) -> bool {
     let Some((folder, name)) = file.path.rsplit_once('/').filter(|_| !file.is_test()) else { return false };
     FOLDERS.iter().any(|(with_headers, shared)| *with_headers == folder && !shared.contains(&name))

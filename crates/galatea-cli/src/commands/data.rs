@@ -12,6 +12,9 @@ use crate::commands::{print, print_line};
 use crate::progress;
 use crate::table::columns;
 
+/// Classes that are listed one by one.
+const MOST_CLASSES: usize = 100;
+
 pub(crate) fn list(common: &Common) -> Result<ExitCode> {
     let mut rows = Vec::new();
     for format in formats::FORMATS {
@@ -71,13 +74,12 @@ pub(crate) fn show(
         print_line(&line.to_string())?;
     } else {
         let mut text = format!("{}: {} examples, {}\n", data.name(), data.len(), data.spec());
-        let rows: Vec<_> = data
-            .spec()
-            .classes()
-            .iter()
-            .zip(&counts)
-            .map(|(name, count)| vec![format!("  {name}"), count.to_string()])
-            .collect();
+        let classes = data.spec().classes().iter().zip(&counts);
+        let mut rows: Vec<_> = classes.map(|(name, count)| vec![format!("  {name}"), count.to_string()]).collect();
+        if rows.len() > MOST_CLASSES {
+            rows.truncate(MOST_CLASSES);
+            rows.push(vec!["  ...".to_owned(), "(`--json` lists all)".to_owned()]);
+        }
         text.push_str(&columns(&rows));
         print(&text)?;
         data.notes().iter().for_each(|note| progress::note(common, note));
@@ -89,9 +91,9 @@ pub(crate) fn show(
         // Evenly over all, so that every class is seen.
         let n = (number as usize).min(data.len());
         let indices: Vec<usize> = (0..n).map(|i| i * data.len() / n).collect();
-        let pictures = data.batch(&indices).map_err(Error::from)?.values;
+        let examples = data.batch(&indices).map_err(Error::from)?.values;
         let side = (n as f64).sqrt().ceil() as usize;
-        let bytes = write::png::grid(&pictures, side).map_err(Error::from)?;
+        let bytes = write::overview(&examples, data.spec(), side).map_err(Error::from)?;
         write::file(path, &bytes).map_err(Error::from)?;
         progress::note(common, &format!("{n} examples in `{}`", path.display()));
     }

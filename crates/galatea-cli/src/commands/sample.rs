@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use galatea::{Error, Generator, HostTensor, SampleRequest, device, write};
+use galatea::{DataSpec, Error, Generator, HostBatch, HostTensor, SampleRequest, device, write};
 
 use crate::args::{Checkpoint, Common, Drawing, InterpolateArgs, SampleArgs};
 use crate::commands::{print_bytes, print_line};
@@ -22,12 +22,12 @@ pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
     let generator = open(&drawing.model, &drawing.checkpoint, common)?;
     let request = request(drawing, args.number, &generator)?;
     let target = Target::of(&drawing.output)?;
+    target.check_for(generator.spec())?;
     if let Target::Folder(folder) = &target {
         return into_folder(&generator, &request, folder, common);
     }
     check_size(&generator, args.number)?;
-    let samples = generator.sample(&request)?.values;
-    put(&samples, &target, drawing.columns, common)
+    put(&generator.sample(&request)?, &generator, &target, drawing.columns, common)
 }
 
 pub(crate) fn interpolate(args: InterpolateArgs, common: &Common) -> Result<ExitCode> {
@@ -42,10 +42,12 @@ pub(crate) fn interpolate(args: InterpolateArgs, common: &Common) -> Result<Exit
             &format!("walking in class `{}`; choose another with `--class`", generator.classes()[0]),
         );
     }
+    let target = Target::of(&drawing.output)?;
+    target.check_for(generator.spec())?;
     check_size(&generator, args.number * u64::from(args.frames))?;
-    let frames = generator.interpolate(&request, args.frames.into())?;
+    let frames = HostBatch { values: generator.interpolate(&request, args.frames.into())?, labels: None };
     let columns = drawing.columns.or(Some(args.frames.into()));
-    put(&frames, &Target::of(&drawing.output)?, columns, common)
+    put(&frames, &generator, &target, columns, common)
 }
 
 /// Refuses what would fill the memory: what goes into one file is held in it.
@@ -55,9 +57,17 @@ fn check_size(generator: &Generator, count: u64) -> Result<()> {
     if bytes <= MAX_BYTES {
         return Ok(());
     }
-    let problem = format!("{count} pictures in one file need {} MiB of memory", bytes >> 20);
+    let problem = format!("{count} {} in one file need {} MiB of memory", called(generator.spec()), bytes >> 20);
     let fit = MAX_BYTES / (4 * values as u64).max(1);
     Err(Error::usage(problem, format!("draw at most {fit}, or one file each with `galatea sample -o FOLDER/`")).into())
+}
+
+/// What examples are called.
+fn called(spec: &DataSpec) -> &'static str {
+    match spec {
+        DataSpec::Images(_) => "pictures",
+        other => other.kind(),
+    }
 }
 
 pub(crate) fn open(model: &Path, checkpoint: &Checkpoint, common: &Common) -> Result<Generator> {
@@ -87,10 +97,12 @@ fn class_index(class: &str, generator: &Generator) -> Result<u32> {
     Err(Error::usage(format!("there is no class `{class}`"), hint).into())
 }
 
-/// Where pictures go.
+/// Where samples go.
 enum Target<'a> {
+    /// A grid of pictures, or a plot of points.
     Grid(&'a Path),
     Array(&'a Path),
+    Table(&'a Path),
     Animation(&'a Path),
     Folder(&'a Path),
     Stdout,
@@ -114,23 +126,45 @@ impl<'a> Target<'a> {
         match path.extension().and_then(|ending| ending.to_str()) {
             Some("png") => Ok(Self::Grid(path)),
             Some("npy") => Ok(Self::Array(path)),
+            Some("csv") => Ok(Self::Table(path)),
             Some("gif") => Ok(Self::Animation(path)),
             None => Ok(Self::Folder(path)),
             Some(other) => Err(Error::usage(
                 format!("samples cannot be written as `.{other}`"),
-                "use .png (a grid), .npy (an array), .gif (an animation) or a folder",
+                "use .png (a grid), .npy (an array), .gif (an animation) or a folder; points are written as .png (a plot), \
+                 .npy or .csv",
             )
             .into()),
         }
     }
+
+    /// Refuses what samples of this kind cannot be written as.
+    fn check_for(&self, spec: &DataSpec) -> Result<()> {
+        let (what, hint) = match (self, spec) {
+            (Self::Table(_), DataSpec::Images(_)) => ("pictures as `.csv`", "use .png, .npy, .gif or a folder"),
+            (Self::Animation(_), DataSpec::Points(_)) => ("points as `.gif`", "use .png (a plot), .npy or .csv"),
+            (Self::Folder(_), DataSpec::Points(_)) => {
+                ("points as a folder of files", "use .png (a plot), .npy or .csv")
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::usage(format!("there is no writing {what}"), hint).into())
+    }
 }
 
-fn put(pictures: &HostTensor, target: &Target, columns: Option<u32>, common: &Common) -> Result<ExitCode> {
+fn put(
+    samples: &HostBatch,
+    generator: &Generator,
+    target: &Target,
+    columns: Option<u32>,
+    common: &Common,
+) -> Result<ExitCode> {
+    let (pictures, spec) = (&samples.values, generator.spec());
     let square = || (pictures.rows() as f64).sqrt().ceil() as usize;
     let columns = columns.map_or_else(square, |columns| columns as usize);
     let (path, bytes) = match target {
         Target::Stdout => {
-            print_bytes(&write::png::grid(pictures, columns).map_err(Error::from)?)?;
+            print_bytes(&write::overview(pictures, spec, columns).map_err(Error::from)?)?;
             return Ok(ExitCode::SUCCESS);
         }
         Target::Folder(folder) => {
@@ -138,14 +172,17 @@ fn put(pictures: &HostTensor, target: &Target, columns: Option<u32>, common: &Co
             for i in 0..pictures.rows() {
                 put_one(pictures, i, folder, i as u64)?;
             }
-            return told(folder, pictures.rows(), common);
+            return told(folder, pictures.rows(), spec, common);
         }
-        Target::Grid(path) => (path, write::png::grid(pictures, columns)),
-        Target::Array(path) => (path, write::npy::bytes(pictures)),
+        Target::Grid(path) => (path, write::overview(pictures, spec, columns)),
+        // Bytes are what pictures are; points have a size.
+        Target::Array(path) if matches!(spec, DataSpec::Images(_)) => (path, write::npy::bytes(pictures)),
+        Target::Array(path) => (path, Ok(write::npy::floats(pictures))),
+        Target::Table(path) => (path, write::csv::bytes(pictures, samples.labels.as_deref(), generator.classes())),
         Target::Animation(path) => (path, write::gif::animation(pictures, FRAME)),
     };
     write::file(path, &bytes.map_err(Error::from)?).map_err(Error::from)?;
-    told(path, pictures.rows(), common)
+    told(path, pictures.rows(), spec, common)
 }
 
 /// Writes samples one by one, so that a million of them need no more memory than a thousand.
@@ -159,7 +196,7 @@ fn into_folder(generator: &Generator, request: &SampleRequest, folder: &Path, co
             put_one(&samples, i, folder, start + i as u64)?;
         }
     }
-    told(folder, (end - request.range.start) as usize, common)
+    told(folder, (end - request.range.start) as usize, generator.spec(), common)
 }
 
 fn make(folder: &Path) -> Result<()> {
@@ -176,11 +213,11 @@ fn put_one(pictures: &HostTensor, i: usize, folder: &Path, number: u64) -> Resul
     Ok(())
 }
 
-fn told(path: &Path, count: usize, common: &Common) -> Result<ExitCode> {
+fn told(path: &Path, count: usize, spec: &DataSpec, common: &Common) -> Result<ExitCode> {
     if common.json {
         print_line(&serde_json::json!({ "path": path, "samples": count }).to_string())?;
     } else if !common.quiet {
-        progress::note(common, &format!("{count} pictures in `{}`", path.display()));
+        progress::note(common, &format!("{count} {} in `{}`", called(spec), path.display()));
     }
     Ok(ExitCode::SUCCESS)
 }

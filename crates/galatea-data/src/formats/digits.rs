@@ -49,7 +49,9 @@ mod tests {
     #[test]
     fn ten_thousand_digits_of_ten_classes() {
         let data = open("digits", &DataOptions::default()).unwrap();
-        let DataSpec::Images(ImageSpec { channels, height, width, classes }) = data.spec();
+        let DataSpec::Images(ImageSpec { channels, height, width, classes }) = data.spec() else {
+            panic!("digits are pictures");
+        };
         assert_eq!((data.len(), *channels, *height, *width), (10_000, 1, 28, 28));
         assert_eq!(classes.join(""), "0123456789");
         assert_eq!((data.name(), data.warnings().as_slice()), ("digits", &[][..]));

@@ -3,8 +3,13 @@
 mod digits;
 mod downloaded;
 mod folder;
+mod grid;
 mod idx;
 mod npy;
+mod ring;
+mod spiral;
+mod stacked;
+mod toy;
 
 use std::{io::ErrorKind, path::Path, sync::Arc};
 
@@ -40,7 +45,17 @@ pub trait Format: Sync {
 }
 
 /// All formats, in the order in which they are asked.
-pub const FORMATS: &[&dyn Format] = &[&digits::Digits, &downloaded::Downloaded, &npy::Npy, &idx::Idx, &folder::Folder];
+pub static FORMATS: &[&dyn Format] = &[
+    &digits::Digits,
+    &stacked::Stacked,
+    &ring::RING,
+    &grid::GRID,
+    &spiral::SPIRAL,
+    &downloaded::Downloaded,
+    &npy::Npy,
+    &idx::Idx,
+    &folder::Folder,
+];
 
 /// Opens the data set that `source` names: an embedded or downloaded set, a file or a folder.
 ///
@@ -76,9 +91,11 @@ fn unknown(source: &str) -> Error {
         Err(_) => {}
     }
     let names: Vec<&str> = FORMATS.iter().flat_map(|format| format.names()).collect();
-    let hint = match nearest(source, &names) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => format!("check the spelling; data can be {}", possible()),
+    let toy = source.split_once(':').and_then(|(name, _)| names.iter().find(|known| **known == name));
+    let hint = match (toy, nearest(source, &names)) {
+        (Some(name), _) => format!("write `{name}`; how many examples it has is said by `--set data.limit=..`"),
+        (None, Some(name)) => format!("did you mean `{name}`?"),
+        (None, None) => format!("check the spelling; data can be {}", possible()),
     };
     Error::usage(format!("there is no data set, file or folder `{source}`")).with_hint(hint)
 }

@@ -1,6 +1,7 @@
 //! NumPy's arrays: `.npy`, and `.npz` (a zip archive of them).
 //!
-//! Pictures are `[n, height, width]`, `[n, channels, height, width]` or `[n, height, width, channels]`, bytes or floats.
+//! Pictures are `[n, height, width]`, `[n, channels, height, width]` or `[n, height, width, channels]`, bytes or floats; points
+//! are `[n, d]`, of at most 64 numbers each, and are left in units of their own.
 //! Format: NumPy Enhancement Proposal 1. The header is a Python literal, read here without recursion.
 
 use std::{
@@ -17,6 +18,7 @@ use crate::{
     DataOptions, Dataset, Error, Result,
     options::Plan,
     picture,
+    points::{MOST_DIMENSIONS, RawPoints},
     set::{Labels, Raw, check_memory},
 };
 
@@ -34,11 +36,11 @@ impl Format for Npy {
     }
 
     fn summary(&self) -> &'static str {
-        "a NumPy array of pictures"
+        "a NumPy array of pictures or points"
     }
 
     fn examples(&self) -> &'static [&'static str] {
-        &["images.npy", "images-and-labels.npz"]
+        &["images.npy", "points.npy", "images-and-labels.npz"]
     }
 
     fn claims(&self, source: &str) -> bool {
@@ -51,11 +53,19 @@ impl Format for Npy {
         let plan = plan(options)?;
         let file = File::open(path).map_err(|error| Error::io("read", path, error))?;
         let bytes = file.metadata().map_err(|error| Error::io("read", path, error))?.len();
-        let mut raw = match ends_in(path, "npz") {
+        let (array, labels) = match ends_in(path, "npz") {
             true => read_npz(path, file, &plan)?,
-            false => images_from(read_array(path, "", BufReader::new(file), bytes, &plan)?, path, &plan)?,
+            false => (read_array(path, "", BufReader::new(file), bytes, &plan)?, None),
         };
-        (raw.name, raw.source) = (short_name(path), source.to_owned());
+        let count = array.shape.first().copied().unwrap_or(0);
+        let labels = || labels.map(|(labels, key)| labels_from(labels, count, path, key)).transpose();
+        if let [_, 1..=MOST_DIMENSIONS] = array.shape[..] {
+            options.refuse_pictures(source)?;
+            let points = points_from(array, path)?;
+            return RawPoints { name: short_name(path), labels: labels()?, ..points }.finish(&plan);
+        }
+        let mut raw = images_from(array, path, &plan)?;
+        (raw.name, raw.source, raw.labels) = (short_name(path), source.to_owned(), labels()?);
         raw.finish(&plan)
     }
 }
@@ -90,7 +100,8 @@ struct Dtype {
     big_endian: bool,
 }
 
-fn read_npz(path: &Path, file: File, plan: &Plan) -> Result<Raw> {
+/// The examples, and their labels with the name that they have in the archive.
+fn read_npz(path: &Path, file: File, plan: &Plan) -> Result<(Array, Option<(Array, &'static str)>)> {
     let damaged = |error: zip::result::ZipError| {
         Error::invalid(path, format!("this is no readable zip archive: {error}"))
             .with_hint("write it again with `np.savez(path, x=images, y=labels)`")
@@ -113,12 +124,8 @@ fn read_npz(path: &Path, file: File, plan: &Plan) -> Result<Raw> {
         let bytes = entry.size().min(entry.compressed_size().saturating_mul(MAX_DEFLATE_RATIO));
         read_array(path, key, BufReader::new(entry), bytes, plan)
     };
-    let mut raw = images_from(read(images)?, path, plan)?;
-    if let Some(key) = find(LABEL_KEYS) {
-        let count = raw.pixels.len() / (raw.channels * raw.height * raw.width);
-        raw.labels = Some(labels_from(read(key)?, count, path, key)?);
-    }
-    Ok(raw)
+    let array = read(images)?;
+    Ok((array, find(LABEL_KEYS).map(|key| Ok::<_, Error>((read(key)?, key))).transpose()?))
 }
 
 /// Where an array is, for messages.
@@ -442,7 +449,7 @@ fn images_from(array: Array, path: &Path, plan: &Plan) -> Result<Raw> {
     let layout = Layout::of(&shape, fortran).filter(|layout| !layout.sizes.contains(&0)).ok_or_else(|| {
         Error::invalid(path, format!("an array of shape {shape:?} is not a set of pictures")).with_hint(
             "give it the shape [n, height, width], [n, channels, height, width] or [n, height, width, channels], \
-             with 1, 3 or 4 channels, such as by `images.reshape(-1, 28, 28)`",
+             with 1, 3 or 4 channels, such as by `images.reshape(-1, 28, 28)`; points, [n, d], have at most 64 numbers each",
         )
     })?;
     let (bytes, range) = to_bytes(values, &shape, fortran, path)?;
@@ -465,6 +472,24 @@ fn images_from(array: Array, path: &Path, plan: &Plan) -> Result<Raw> {
     }
     let notes = vec![format!("read shape {shape:?} as {}, and its values as {range}", layout.name)];
     Ok(Raw { channels: out_channels, height, width, pixels, notes, ..Raw::default() })
+}
+
+/// Rows of numbers as they are.
+fn points_from(array: Array, path: &Path) -> Result<RawPoints> {
+    let Array { shape, fortran, values } = array;
+    let values = match values {
+        Values::Bytes(bytes) => bytes.into_iter().map(f32::from).collect(),
+        Values::Numbers { values, .. } => values,
+    };
+    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        let index = unravel(at, &shape, fortran);
+        return Err(Error::invalid(path, format!("the value at {index:?} is {}", values[at]))
+            .with_hint("leave out such points, such as by `points[np.isfinite(points).all(axis=1)]`"));
+    }
+    let (n, dimensions) = (shape[0], shape[1]);
+    let notes = vec![format!("read shape {shape:?} as points, [n, d]")];
+    let values = row_major(values, n, dimensions, fortran);
+    Ok(RawPoints { name: String::new(), dimensions, values, labels: None, notes })
 }
 
 /// The values as bytes, by the range that they lie in.

@@ -10,9 +10,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod csv;
 pub mod gif;
 pub mod npy;
 pub mod png;
+pub mod scatter;
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -21,7 +23,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::{Error, HostTensor, Result};
+use crate::{DataSpec, Error, HostTensor, Result};
 
 /// Writes a file that is complete or absent: aside, then renamed. An old file of that name stays until then.
 ///
@@ -36,6 +38,17 @@ pub fn file(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = fs::remove_file(&aside);
         Error::io("write", path, error)
     })
+}
+
+/// Examples of a data set, or samples like them, as one PNG: pictures as a grid, `columns` in a row, points as a scatter plot.
+///
+/// # Errors
+/// If they are of another shape than the data, or a value is NaN.
+pub fn overview(examples: &HostTensor, spec: &DataSpec, columns: usize) -> Result<Vec<u8>> {
+    match spec {
+        DataSpec::Images(_) => png::grid(examples, columns),
+        DataSpec::Points(points) => scatter::plot(examples, points),
+    }
 }
 
 /// A new file beside `path`, of a name that nobody else uses.
@@ -57,6 +70,15 @@ fn create_aside(path: &Path) -> Result<(PathBuf, File)> {
 pub fn byte(value: f32) -> u8 {
     // `as` clamps.
     ((value + 1.0) * 127.5).round() as u8
+}
+
+/// Fails if a value is NaN.
+fn check_numbers(array: &HostTensor) -> Result<()> {
+    match array.values.iter().position(|value| value.is_nan()) {
+        Some(at) => Err(Error::usage(format!("value {at} is not a number (NaN)"))
+            .with_hint("the model has diverged; go back to an earlier checkpoint")),
+        None => Ok(()),
+    }
 }
 
 /// Sizes of a batch of pictures, after a look at its values.

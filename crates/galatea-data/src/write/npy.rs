@@ -1,17 +1,14 @@
 //! NumPy's `.npy`, version 1.0.
 
-use super::byte;
-use crate::{Error, HostTensor, Result};
+use super::{byte, check_numbers};
+use crate::{HostTensor, Result};
 
 /// Values of [-1, 1] as an array of bytes of the same shape, 0 to 255.
 ///
 /// # Errors
 /// If a value is NaN.
 pub fn bytes(array: &HostTensor) -> Result<Vec<u8>> {
-    if let Some(at) = array.values.iter().position(|value| value.is_nan()) {
-        return Err(Error::usage(format!("value {at} is not a number (NaN)"))
-            .with_hint("the model has diverged; go back to an earlier checkpoint"));
-    }
+    check_numbers(array)?;
     let mut out = header("|u1", &array.shape);
     out.extend(array.values.iter().map(|value| byte(*value)));
     Ok(out)

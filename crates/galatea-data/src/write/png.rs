@@ -51,7 +51,7 @@ fn interleaved(values: &[f32], channels: usize) -> Vec<u8> {
     (0..plane).flat_map(|at| (0..channels).map(move |channel| byte(values[channel * plane + at]))).collect()
 }
 
-fn encode(bytes: &[u8], channels: usize, height: usize, width: usize) -> Result<Vec<u8>> {
+pub(super) fn encode(bytes: &[u8], channels: usize, height: usize, width: usize) -> Result<Vec<u8>> {
     let colour = if channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
     let mut out = Vec::new();
     PngEncoder::new(&mut out)

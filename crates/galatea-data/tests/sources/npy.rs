@@ -3,7 +3,7 @@
 use std::{fs, io::Write, path::PathBuf};
 
 use galatea_data::{
-    DataOptions, HostTensor,
+    DataOptions, DataSpec, HostTensor,
     formats::{Rows, read_rows},
     open, write,
 };
@@ -204,6 +204,40 @@ fn values_that_are_not_numbers() {
     let text = bad(&npy("'<f4'", "False", "(1, 8, 8)", &floats((0..64).map(|i| i as f32 * 10.0 - 3.0))));
     assert!(text.contains("the values go from -3 to 627, and that is no range of pictures | scale them"), "{text}");
     assert!(bad(&npy("'<i2'", "False", "(1, 8, 8)", &[255; 128])).contains("the values go from -1 to -1"));
+}
+
+#[test]
+fn rows_of_few_numbers_are_points() {
+    let values = [1000.0, -2.0, 1010.0, 4.0, 1020.0, 0.0];
+    let fortran: Vec<f32> = [0, 2, 4, 1, 3, 5].map(|i| values[i]).to_vec();
+    for (order, stored) in [("False", values.to_vec()), ("True", fortran)] {
+        let (_folder, path) = file("walk.npy", &npy("'<f4'", order, "(3, 2)", &floats(stored)));
+        let data = opened(&path, &options());
+        assert_eq!((data.name(), data.spec().kind(), data.spec().shape()), ("walk", "points", vec![2]));
+        let batch = data.batch(&[0, 1, 2]).unwrap();
+        assert_eq!((batch.values.shape, batch.values.values, batch.labels), (vec![3, 2], values.to_vec(), None));
+        let DataSpec::Points(spec) = data.spec() else { panic!("{}", data.spec()) };
+        assert_eq!(spec.mean, [1010.0, 2.0 / 3.0]);
+        assert!((spec.deviation[0] - (200f32 / 3.0).sqrt()).abs() < 1e-4, "{:?}", spec.deviation);
+        assert!(data.warnings()[0].starts_with("only 3 examples"));
+    }
+    let points = npy("'<f8'", "False", "(4, 1)", &[1.0f64, 5.0, 5.0, 5.0].map(f64::to_le_bytes).concat());
+    let labels = npy("'<i8'", "False", "(4,)", &[7i64, 3, 3, 3].map(i64::to_le_bytes).concat());
+    let (_folder, path) = file("x.npz", &npz(&[("x", &points), ("y", &labels)], CompressionMethod::Stored));
+    let data = opened(&path, &options());
+    assert_eq!((data.spec().classes().join(" "), data.label(0), data.len()), ("3 7".into(), Some(1), 4));
+    let data = opened(&path, &DataOptions { classes: "3".into(), ..options() });
+    // All alike: no deviation to divide by.
+    assert_eq!((data.len(), data.batch(&[2]).unwrap().values.values), (3, vec![5.0]));
+    assert!(data.warnings().iter().any(|warning| warning == "column 0 holds the same number for every point"));
+
+    let (_folder, path) = file("x.npy", &npy("'<f4'", "False", "(2, 2)", &floats([0.0, 1.0, f32::NAN, 1.0])));
+    assert!(refusal(&path, &options()).contains("the value at [1, 0] is NaN | leave out such points"));
+    let (_folder, path) = file("x.npy", &npy("'<f4'", "False", "(2, 2)", &floats([0.0; 4])));
+    let said = refusal(&path, &DataOptions { size: "32".into(), ..options() });
+    assert!(said.contains("`data.size` is for pictures, and `") && said.contains("holds points"), "{said}");
+    let (_folder, path) = file("x.npz", &npz(&[("x", &points), ("y", &points)], CompressionMethod::Stored));
+    assert!(opened(&path, &options()).spec().classes() == ["1", "5"]);
 }
 
 #[test]

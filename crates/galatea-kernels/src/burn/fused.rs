@@ -3,6 +3,8 @@
 //! Pictures are `[n, channels, height, width]` to Burn; in memory the kernels keep them channels last, which Burn sees as
 //! strides. A picture that comes in another order is turned over first.
 
+use std::sync::Arc;
+
 use burn::backend::{Backend, Flex, TensorMetadata, backend_extension, tensor::FloatTensor};
 use burn::tensor::{DType, Shape};
 use burn_flex::Layout;
@@ -27,12 +29,14 @@ pub(crate) enum Direction {
 }
 
 /// A loss that is a mean over logits.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum MeanLoss {
     /// `softplus(sign x)`.
     Softplus(f32),
     /// `max(0, 1 + sign x)`.
     Hinge(f32),
+    /// `-ln softmax(x)[label]`, with the label of each row.
+    CrossEntropy(Arc<[u32]>),
 }
 
 /// Forward and backward on one backend, without a graph.
@@ -174,7 +178,7 @@ pub(super) fn values(tensor: &Flat) -> &[f32] {
 }
 
 /// `[n, channels, height, width]` as `[n, height, width, channels]` in row-major order.
-fn channels_last(x: Flat) -> Flat {
+pub(super) fn channels_last(x: Flat) -> Flat {
     let last = x.permute(&[0, 2, 3, 1]);
     if last.is_contiguous() {
         return last;
@@ -189,7 +193,7 @@ fn channels_last(x: Flat) -> Flat {
 }
 
 /// Values `[n, height, width, channels]` as Burn sees pictures.
-fn picture(values: Buffer, [n, height, width, channels]: [usize; 4]) -> Flat {
+pub(super) fn picture(values: Buffer, [n, height, width, channels]: [usize; 4]) -> Flat {
     tensor(values, [n, height, width, channels]).permute(&[0, 3, 1, 2])
 }
 
@@ -476,6 +480,10 @@ impl Kernels for Flex {
         let value = match of {
             MeanLoss::Softplus(sign) => loss::softplus_mean(values(&x), sign, &mut slopes),
             MeanLoss::Hinge(sign) => loss::hinge_mean(values(&x), sign, &mut slopes),
+            MeanLoss::CrossEntropy(labels) => {
+                let [_, classes] = dims(&x);
+                loss::softmax_cross_entropy(classes, values(&x), &labels, &mut slopes)
+            }
         };
         let mut out = Buffer::new(1);
         out[0] = value as f32;
@@ -490,7 +498,7 @@ pub(super) fn scale_shift(
     shift: burn::Tensor<2>,
     function: Activation,
 ) -> burn::Tensor<4> {
-    let (scale, shift) = (super::flat(scale), super::flat(shift));
+    let (scale, shift) = (super::optim::flat(scale), super::optim::flat(shift));
     let x = channels_last(x.try_into_primitive::<Flex>().expect("the tensor is on the CPU and outside of any graph"));
     let [n, height, width, channels] = dims(&x);
     let mut y = Buffer::new(n * height * width * channels);

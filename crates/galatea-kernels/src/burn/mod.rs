@@ -6,18 +6,26 @@
 
 mod autodiff;
 mod fused;
+mod norms;
+mod optim;
+mod pictures;
 mod plain;
+mod recurrent;
 
 use std::sync::OnceLock;
 
-use burn::backend::{Dispatch, DispatchDevice, Flex};
+use burn::backend::{Dispatch, DispatchDevice};
 use burn::prelude::*;
 use burn::tensor::{DType, TensorData};
 
 use crate::Activation;
 use crate::buffer::Buffer;
-pub use crate::optim::AdamStep;
-use fused::{Direction, FusedOps, MeanLoss, row_major, tensor, values};
+pub use crate::optim::{AdamStep, RmsPropStep, SgdStep};
+use fused::{Direction, FusedOps, MeanLoss};
+pub use norms::{group_norm, layer_norm};
+pub use optim::{adam_step, adamw_step, lerp, rmsprop_step, sgd_step, squared_norm};
+pub use pictures::alter;
+pub use recurrent::{Recurrent, gru, lstm};
 
 /// Whether the kernels can work on `x`.
 fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
@@ -73,7 +81,7 @@ pub struct ConvGeometry {
 /// If the shapes do not go together, or the kernel does not fit.
 pub fn conv2d(x: Tensor<4>, w: Tensor<4>, b: Option<Tensor<1>>, at: ConvGeometry, function: Activation) -> Tensor<4> {
     if !is_fused(&x) {
-        return plain::conv2d(x, w, b, at, function);
+        return plain::conv2d(x, w, b, at, [1, 1], 1, function);
     }
     convolve(x, w, b, at, Direction::Gather, function)
 }
@@ -107,6 +115,78 @@ fn convolve(
 ) -> Tensor<4> {
     let b = or_none(b, &x.device());
     Tensor::from_dispatch(Dispatch::fused_convolve(x.into_dispatch(), w.into_dispatch(), b, at, direction, function))
+}
+
+/// [`conv2d`] with a kernel whose places are `dilation` pixels apart, and whose channels are cut into `groups` that do not
+/// meet: `w` is `[outputs, inputs / groups, kernel, kernel]`. Where there is either, Burn's own operation is used.
+///
+/// # Panics
+/// As [`conv2d`].
+pub fn conv2d_dilated(
+    x: Tensor<4>,
+    w: Tensor<4>,
+    b: Option<Tensor<1>>,
+    at: ConvGeometry,
+    dilation: [usize; 2],
+    groups: usize,
+    function: Activation,
+) -> Tensor<4> {
+    match (dilation, groups) {
+        ([1, 1], 1) => conv2d(x, w, b, at, function),
+        _ => plain::conv2d(x, w, b, at, dilation, groups, function),
+    }
+}
+
+/// Where the kernel of a convolution along one dimension goes, as in [`ConvGeometry`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv1dGeometry {
+    /// Values from one place of the kernel to the next.
+    pub stride: usize,
+    /// Zeros before and after.
+    pub padding: usize,
+    /// Values that a transposed convolution adds at the end.
+    pub output_padding: usize,
+}
+
+impl Conv1dGeometry {
+    fn flat(self) -> ConvGeometry {
+        let (stride, padding) = ([1, self.stride], [0, self.padding]);
+        ConvGeometry { stride, padding, output_padding: [0, self.output_padding] }
+    }
+}
+
+/// The convolution along one dimension: `x` is `[n, inputs, length]`, `w` `[outputs, inputs, kernel]`, `b` `[outputs]`.
+///
+/// # Panics
+/// As [`conv2d`].
+pub fn conv1d(x: Tensor<3>, w: Tensor<3>, b: Option<Tensor<1>>, at: Conv1dGeometry, function: Activation) -> Tensor<3> {
+    lines(conv2d(one_high(x), w.unsqueeze_dim(2), b, at.flat(), function))
+}
+
+/// The transposed convolution along one dimension: `x` is `[n, inputs, length]`, `w` `[inputs, outputs, kernel]`.
+///
+/// # Panics
+/// As [`conv_transpose2d`].
+pub fn conv_transpose1d(
+    x: Tensor<3>,
+    w: Tensor<3>,
+    b: Option<Tensor<1>>,
+    at: Conv1dGeometry,
+    function: Activation,
+) -> Tensor<3> {
+    lines(conv_transpose2d(one_high(x), w.unsqueeze_dim(2), b, at.flat(), function))
+}
+
+/// Signals `[n, channels, length]` as pictures one pixel high. Those that are channels last in memory are not copied.
+fn one_high(x: Tensor<3>) -> Tensor<4> {
+    let [n, channels, length] = x.dims();
+    x.permute([0, 2, 1]).reshape([n, 1, length, channels]).permute([0, 3, 1, 2])
+}
+
+/// The reverse of [`one_high`].
+fn lines(x: Tensor<4>) -> Tensor<3> {
+    let [n, channels, _, length] = x.dims();
+    x.permute([0, 2, 3, 1]).reshape([n, length, channels]).permute([0, 2, 1])
 }
 
 /// The values of pictures as rows, `[n, height * width * channels]`, in the order in which the kernels keep them.
@@ -242,6 +322,20 @@ pub fn hinge_mean(x: Tensor<2>, sign: f32) -> Tensor<1> {
     Tensor::from_dispatch(Dispatch::fused_mean_loss(x.into_dispatch(), MeanLoss::Hinge(sign)))
 }
 
+/// The mean of `-ln softmax(x)[label]` over the rows of logits `[n, classes]`, in nats, `[1]`. Once differentiable.
+///
+/// # Panics
+/// If there is not a label per row, or one is not below `classes`.
+pub fn cross_entropy(x: Tensor<2>, labels: &[u32]) -> Tensor<1> {
+    let [rows, classes] = x.dims();
+    assert_eq!(rows, labels.len(), "`cross_entropy` takes a label per row");
+    assert!(labels.iter().all(|label| (*label as usize) < classes), "labels are below the number of classes");
+    if !is_fused(&x) {
+        return plain::cross_entropy(x, labels);
+    }
+    Tensor::from_dispatch(Dispatch::fused_mean_loss(x.into_dispatch(), MeanLoss::CrossEntropy(labels.into())))
+}
+
 /// `g` times the slope of a leaky ReLU at the place where its output was `y`; differentiable by `g`.
 pub fn leaky_relu_backward<const D: usize>(g: Tensor<D>, y: Tensor<D>, slope: f32) -> Tensor<D> {
     if !is_fused(&g) {
@@ -249,63 +343,6 @@ pub fn leaky_relu_backward<const D: usize>(g: Tensor<D>, y: Tensor<D>, slope: f3
     }
     let function = Activation::LeakyRelu(slope);
     Tensor::from_dispatch(Dispatch::fused_through(g.into_dispatch(), y.into_dispatch(), function))
-}
-
-/// A CPU tensor without a graph as the kernels see it, its values in row-major order.
-fn flat<const D: usize>(x: Tensor<D>) -> fused::Flat {
-    row_major(x.try_into_primitive::<Flex>().expect("the tensor is on the CPU and outside of any graph"))
-}
-
-/// The same values with nobody else behind them and nothing around them, to be changed in place.
-fn own(mut x: fused::Flat) -> fused::Flat {
-    let whole = x.layout().contiguous_offsets() == Some((0, x.bytes().len() / size_of::<f32>()));
-    if whole && x.try_storage_mut::<f32>().is_some() {
-        return x;
-    }
-    let mut copy = Buffer::new(values(&x).len());
-    copy.copy_from_slice(values(&x));
-    tensor(copy, burn::backend::TensorMetadata::shape(&x))
-}
-
-/// One step of Adam: new values, first and second moments, from tensors outside of any graph. The gradient is multiplied
-/// by `scale` first. As in PyTorch, epsilon is added after the bias is corrected.
-///
-/// Source: Kingma and Ba 2015, arXiv:1412.6980, algorithm 1.
-pub fn adam_step<const D: usize>(
-    value: Tensor<D>,
-    gradient: Tensor<D>,
-    scale: f32,
-    first: Tensor<D>,
-    second: Tensor<D>,
-    at: &AdamStep,
-) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
-    if !is_fused(&value) {
-        return plain::adam_step(value, gradient.mul_scalar(scale), first, second, at);
-    }
-    let [mut value, mut first, mut second] = [value, first, second].map(|x| own(flat(x)));
-    let gradient = flat(gradient);
-    let [v, m, s] = [&mut value, &mut first, &mut second].map(|x| x.storage_mut::<f32>());
-    crate::optim::adam(v, values(&gradient), scale, m, s, at);
-    let [value, first, second] = [value, first, second].map(Tensor::from_primitive::<Flex>);
-    (value, first, second)
-}
-
-/// `average + weight (value - average)`, from tensors outside of any graph.
-pub fn lerp<const D: usize>(average: Tensor<D>, value: Tensor<D>, weight: f32) -> Tensor<D> {
-    if !is_fused(&average) {
-        return plain::lerp(average, value, weight);
-    }
-    let (mut average, value) = (own(flat(average)), flat(value));
-    crate::optim::lerp(average.storage_mut::<f32>(), values(&value), weight);
-    Tensor::from_primitive::<Flex>(average)
-}
-
-/// The sum of squares, in f64, of a tensor outside of any graph.
-pub fn squared_norm<const D: usize>(x: Tensor<D>) -> f64 {
-    match is_fused(&x) {
-        true => crate::optim::squared_norm(values(&flat(x))),
-        false => crate::optim::squared_norm(&to_vec(x)),
-    }
 }
 
 /// A tensor of host values.

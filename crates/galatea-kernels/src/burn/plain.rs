@@ -2,10 +2,11 @@
 
 use burn::prelude::*;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
-use burn::tensor::{activation, module};
+use burn::tensor::{TensorData, activation, module};
 
-use super::{AdamStep, ConvGeometry};
+use super::{AdamStep, ConvGeometry, Recurrent, RmsPropStep, SgdStep, from_vec};
 use crate::Activation;
+use crate::pictures::Alteration;
 
 fn activate<const D: usize>(x: Tensor<D>, function: Activation) -> Tensor<D> {
     match function {
@@ -31,9 +32,11 @@ pub(super) fn conv2d(
     w: Tensor<4>,
     b: Option<Tensor<1>>,
     at: ConvGeometry,
+    dilation: [usize; 2],
+    groups: usize,
     function: Activation,
 ) -> Tensor<4> {
-    let options = ConvOptions::new(at.stride, at.padding, [1, 1], 1);
+    let options = ConvOptions::new(at.stride, at.padding, dilation, groups);
     activate(module::conv2d(x, w, b, options), function)
 }
 
@@ -74,6 +77,37 @@ pub(super) fn scale_shift(x: Tensor<4>, scale: Tensor<2>, shift: Tensor<2>, func
     activate(x * by_channel(scale) + by_channel(shift), function)
 }
 
+pub(super) fn alter(x: Tensor<4>, alterations: &[Alteration]) -> Tensor<4> {
+    let [n, channels, height, width] = x.dims();
+    let device = x.device();
+    let each = |value: fn(&Alteration) -> f32| -> Tensor<4> {
+        from_vec(alterations.iter().map(value).collect(), [n, 1, 1, 1], &device)
+    };
+    let x = x + each(|a| a.brightness);
+    let grey = x.clone().mean_dim(1);
+    let x = (x - grey.clone()) * each(|a| a.saturation) + grey;
+    let mean = x.clone().mean_dims(&[1, 2, 3]);
+    let x = (x - mean.clone()) * each(|a| a.contrast) + mean;
+    // Each pixel is the sum of four others, or of what is left of them inside of the picture.
+    let x = x.reshape([n, channels, height * width]);
+    let pixels = || (0..height * width).map(|i| [i / width, i % width]);
+    let mut y = x.zeros_like();
+    for corner in 0..4 {
+        let (mut places, mut shares) = (Vec::new(), Vec::new());
+        for alteration in alterations {
+            for pixel in pixels() {
+                let (place, share) = alteration.sources(pixel, [height, width])[corner];
+                places.push(place as i32);
+                shares.push(if alteration.is_hole(pixel[0], pixel[1]) { 0.0 } else { share });
+            }
+        }
+        let places = Tensor::<3, Int>::from_data(TensorData::new(places, [n, 1, height * width]), &device);
+        let shares: Tensor<3> = from_vec(shares, [n, 1, height * width], &device);
+        y = y + x.clone().gather(2, places.repeat_dim(1, channels)) * shares;
+    }
+    y.reshape([n, channels, height, width])
+}
+
 pub(super) fn softplus_mean(x: Tensor<2>, sign: f32) -> Tensor<1> {
     activation::softplus(x.mul_scalar(sign), 1.0).mean()
 }
@@ -105,4 +139,105 @@ pub(super) fn adam_step<const D: usize>(
 
 pub(super) fn lerp<const D: usize>(average: Tensor<D>, value: Tensor<D>, weight: f32) -> Tensor<D> {
     average.clone() + (value - average).mul_scalar(weight)
+}
+
+pub(super) fn rmsprop_step<const D: usize>(
+    value: Tensor<D>,
+    gradient: Tensor<D>,
+    squares: Tensor<D>,
+    velocity: Tensor<D>,
+    at: &RmsPropStep,
+) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
+    let squares = squares.mul_scalar(at.decay) + gradient.clone().powi_scalar(2).mul_scalar(1.0 - at.decay);
+    let step = gradient / squares.clone().sqrt().add_scalar(at.epsilon);
+    if at.momentum == 0.0 {
+        return (value - step.mul_scalar(at.lr), squares, velocity);
+    }
+    let velocity = velocity.mul_scalar(at.momentum) + step;
+    (value - velocity.clone().mul_scalar(at.lr), squares, velocity)
+}
+
+pub(super) fn sgd_step<const D: usize>(
+    value: Tensor<D>,
+    gradient: Tensor<D>,
+    velocity: Tensor<D>,
+    at: &SgdStep,
+) -> (Tensor<D>, Tensor<D>) {
+    if at.momentum == 0.0 {
+        return (value - gradient.mul_scalar(at.lr), velocity);
+    }
+    let velocity = velocity.mul_scalar(at.momentum) + gradient.clone();
+    let step = if at.nesterov { velocity.clone().mul_scalar(at.momentum) + gradient } else { velocity.clone() };
+    (value - step.mul_scalar(at.lr), velocity)
+}
+
+pub(super) fn cross_entropy(x: Tensor<2>, labels: &[u32]) -> Tensor<1> {
+    let [rows, classes] = x.dims();
+    let mut chosen = vec![0.0; rows * classes];
+    labels.iter().enumerate().for_each(|(row, label)| chosen[row * classes + *label as usize] = 1.0);
+    let chosen = super::from_vec(chosen, [rows, classes], &x.device());
+    (activation::log_softmax(x, 1) * chosen).sum().mul_scalar(-1.0 / rows.max(1) as f64)
+}
+
+pub(super) fn layer_norm(
+    x: Tensor<2>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f32,
+    function: Activation,
+) -> Tensor<2> {
+    let centred = x.clone() - x.mean_dim(1);
+    let variance = centred.clone().powi_scalar(2).mean_dim(1);
+    activate(centred / variance.add_scalar(epsilon).sqrt() * gamma.unsqueeze() + beta.unsqueeze(), function)
+}
+
+pub(super) fn group_norm(
+    x: Tensor<4>,
+    groups: usize,
+    gamma: Tensor<2>,
+    beta: Tensor<2>,
+    epsilon: f32,
+    function: Activation,
+) -> Tensor<4> {
+    let [n, channels, height, width] = x.dims();
+    let rows = x.reshape([n * groups, channels / groups * height * width]);
+    let centred = rows.clone() - rows.mean_dim(1);
+    let variance = centred.clone().powi_scalar(2).mean_dim(1);
+    let normalised = (centred / variance.add_scalar(epsilon).sqrt()).reshape([n, channels, height, width]);
+    activate(normalised * by_channel(gamma) + by_channel(beta), function)
+}
+
+/// Step `t` of `[time, batch, inputs]`.
+fn at_step(x: &Tensor<3>, t: usize) -> Tensor<2> {
+    x.clone().narrow(0, t, 1).squeeze_dim(0)
+}
+
+pub(super) fn lstm(x: Tensor<3>, weights: Recurrent, mut h: Tensor<2>, mut c: Tensor<2>) -> (Tensor<3>, Tensor<2>) {
+    let Recurrent { input, recurrent, bias } = weights;
+    let mut outputs = Vec::new();
+    for t in 0..x.dims()[0] {
+        let gates = at_step(&x, t).matmul(input.clone()) + h.matmul(recurrent.clone()) + bias.clone().unsqueeze();
+        let [i, f, g, o] = gates.chunk(4, 1).try_into().expect("four gates");
+        c = activation::sigmoid(f) * c + activation::sigmoid(i) * g.tanh();
+        h = activation::sigmoid(o) * c.clone().tanh();
+        outputs.push(h.clone());
+    }
+    (Tensor::stack(outputs, 0), c.detach())
+}
+
+pub(super) fn gru(x: Tensor<3>, weights: Recurrent, mut h: Tensor<2>) -> Tensor<3> {
+    let Recurrent { input, recurrent, bias } = weights;
+    let hidden = h.dims()[1];
+    let (bias, inner_bias) = (bias.clone().narrow(0, 0, 3 * hidden), bias.narrow(0, 3 * hidden, hidden));
+    let mut outputs = Vec::new();
+    for t in 0..x.dims()[0] {
+        let of_input = at_step(&x, t).matmul(input.clone()) + bias.clone().unsqueeze();
+        let [r, z, n] = of_input.chunk(3, 1).try_into().expect("three gates");
+        let [by_r, by_z, by_n] = h.clone().matmul(recurrent.clone()).chunk(3, 1).try_into().expect("three gates");
+        let (r, z) = (activation::sigmoid(r + by_r), activation::sigmoid(z + by_z));
+        let n = (n + r * (by_n + inner_bias.clone().unsqueeze())).tanh();
+        h = z.clone() * (h - n.clone()) + n;
+        outputs.push(h.clone());
+    }
+    Tensor::stack(outputs, 0)
 }

@@ -1,6 +1,7 @@
 //! The fused operations against those made of Burn's own: values and gradients, in either order in memory.
 
 use super::*;
+use crate::pictures::Alteration;
 
 fn vector(values: &[f32]) -> Tensor<1> {
     from_vec(values.to_vec(), [values.len()], &Device::flex())
@@ -122,7 +123,7 @@ fn convolutions_agree() {
             // Permuted twice, so that pictures come in both orders.
             compare(&format!("convolution {function:?}"), leaves, |fused, x, w, b| match fused {
                 true => conv2d(unflatten(flatten(x), [inputs, height, width]), w, Some(b), at, function),
-                false => plain::conv2d(x, w, Some(b), at, function),
+                false => plain::conv2d(x, w, Some(b), at, [1, 1], 1, function),
             });
             let x = leaf(1, [n, outputs, height, width]);
             let leaves = (x, leaf(2, [outputs, inputs, kernel[0], kernel[1]]), leaf(3, [inputs]));
@@ -213,5 +214,163 @@ fn dot_products_and_joined_batches_agree() {
             true => join(a, b) * c,
             false => Tensor::cat(vec![a, b], 0) * c,
         });
+    }
+}
+
+#[test]
+fn changes_of_pictures_agree() {
+    let turned = [0.9, 0.2, -0.7, -0.2, 0.9, 1.3];
+    let all = [
+        Alteration::NONE,
+        Alteration { brightness: 0.3, saturation: 1.7, contrast: 0.6, ..Alteration::NONE },
+        Alteration { from: turned, hole: [1.0, 3.0, 0.0, 4.0], ..Alteration::NONE },
+        Alteration { brightness: -0.2, saturation: 0.0, contrast: 1.4, from: turned, hole: [0.0, 9.0, 2.0, 3.0] },
+    ];
+    for channels in [1, 3] {
+        let leaves = (leaf(1, [4, channels, 5, 6]), leaf(2, [1, channels, 1, 1]), leaf(3, [1]));
+        compare("changes of pictures", leaves, |fused, x, a, b| {
+            // In either order in memory.
+            let x = unflatten(flatten(x), [channels, 5, 6]) * b.unsqueeze();
+            let changed = if fused { alter(x, &all) } else { plain::alter(x, &all) };
+            changed * a
+        });
+    }
+    let x = draw(5, [1, 3, 5, 6]).inner();
+    assert_eq!(to_vec(alter(x.clone(), &all[..1])), to_vec(x));
+}
+
+#[test]
+fn cross_entropy_agrees() {
+    let labels = [3, 0, 1, 3, 2, 2, 1];
+    let leaves = (leaf(1, [7, 4]), leaf(2, [1, 1]), leaf(3, [1, 1]));
+    compare("cross-entropy", leaves, |fused, x, a, b| {
+        let loss = if fused { cross_entropy(x, &labels) } else { plain::cross_entropy(x, &labels) };
+        loss.unsqueeze::<2>() * a + b
+    });
+}
+
+#[test]
+fn convolutions_along_one_dimension_agree() {
+    let at = Conv1dGeometry { stride: 2, padding: 1, output_padding: 1 };
+    let function = Activation::LeakyRelu(0.2);
+    let options = burn::tensor::ops::ConvOptions::new([2], [1], [1], 1);
+    let leaves = (leaf(1, [3, 9, 11]), leaf(2, [5, 9, 4]), leaf(3, [5]));
+    compare("convolution along a line", leaves, |fused, x, w, b| match fused {
+        true => conv1d(x, w, Some(b), at, function),
+        false => {
+            let y = burn::tensor::module::conv1d(x, w, Some(b), options.clone());
+            burn::tensor::activation::leaky_relu(y, 0.2)
+        }
+    });
+    let options = burn::tensor::ops::ConvTransposeOptions::new([2], [1], [1], [1], 1);
+    let leaves = (leaf(1, [3, 5, 6]), leaf(2, [5, 9, 4]), leaf(3, [9]));
+    compare("transposed convolution along a line", leaves, |fused, x, w, b| match fused {
+        true => conv_transpose1d(x, w, Some(b), at, Activation::Identity),
+        false => burn::tensor::module::conv_transpose1d(x, w, Some(b), options.clone()),
+    });
+}
+
+#[test]
+fn dilated_and_grouped_convolutions_are_those_of_burn() {
+    // A kernel of 2 whose places are 2 apart is one of 3 with a hole.
+    let at = ConvGeometry { stride: [1, 1], padding: [0, 0], output_padding: [0, 0] };
+    let x = draw(1, [2, 4, 5, 6]);
+    let w = draw(2, [3, 4, 2, 2]);
+    let mut holes = Tensor::<4>::zeros([3, 4, 3, 3], &x.device());
+    for (i, j) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let place = w.clone().narrow(2, i, 1).narrow(3, j, 1);
+        holes = holes.slice_assign([0..3, 0..4, 2 * i..2 * i + 1, 2 * j..2 * j + 1], place);
+    }
+    let found = conv2d_dilated(x.clone(), w, None, at, [2, 2], 1, Activation::Relu);
+    close(found, conv2d(x.clone(), holes, None, at, Activation::Relu), "dilated");
+    // Two groups are two convolutions side by side.
+    let w = draw(3, [6, 2, 2, 3]);
+    let half =
+        |k: usize| conv2d(x.clone().narrow(1, 2 * k, 2), w.clone().narrow(0, 3 * k, 3), None, at, Activation::Tanh);
+    let expected = Tensor::cat(vec![half(0), half(1)], 1);
+    close(conv2d_dilated(x.clone(), w.clone(), None, at, [1, 1], 2, Activation::Tanh), expected, "grouped");
+}
+
+#[test]
+fn layer_and_group_normalisation_agree() {
+    for function in FUNCTIONS {
+        let leaves = (leaf(1, [5, 3, 33]), leaf(2, [33]), leaf(3, [33]));
+        compare(&format!("layer norm {function:?}"), leaves, |fused, x, gamma, beta| match fused {
+            true => layer_norm(x, gamma, beta, 1e-3, function),
+            false => plain::layer_norm(x.reshape([15, 33]), gamma, beta, 1e-3, function).reshape([5, 3, 33]),
+        });
+        for (rows, groups) in [(1, 2), (3, 6)] {
+            let leaves = (leaf(1, [3, 6, 4, 5]), leaf(2, [rows, 6]), leaf(3, [rows, 6]));
+            compare(&format!("group norm {function:?}"), leaves, |fused, x, gamma, beta| match fused {
+                true => group_norm(x, groups, gamma, beta, 1e-3, function),
+                false => plain::group_norm(x, groups, gamma, beta, 1e-3, function),
+            });
+        }
+    }
+}
+
+#[test]
+fn recurrent_layers_agree() {
+    for [time, batch, inputs, hidden] in [[1, 1, 1, 1], [5, 3, 7, 20], [4, 33, 2, 40]] {
+        let shape = format!("{time}, {batch}, {inputs}, {hidden}");
+        for gates in [4, 3] {
+            let run = |fused: bool, x: Tensor<3>, weights: Recurrent, h: Tensor<2>, c: Tensor<2>| match (gates, fused) {
+                (4, true) => lstm(x, weights, h, c),
+                (4, false) => plain::lstm(x, weights, h, c),
+                (_, true) => (gru(x, weights, h), c),
+                (_, false) => (plain::gru(x, weights, h), c),
+            };
+            let (columns, what) = (gates * hidden, format!("{gates} gates, {shape}"));
+            let (h, c) = (leaf::<2>(7, [batch, hidden]), leaf::<2>(8, [batch, hidden]));
+            let leaves = (leaf(1, [time, batch, inputs]), leaf(2, [inputs, columns]), leaf(3, [hidden, columns]));
+            compare(&format!("{what}, by the weights"), leaves, |fused, x, input, recurrent| {
+                let bias = draw(4, [4 * hidden]);
+                run(fused, x, Recurrent { input, recurrent, bias }, h.clone(), c.clone()).0
+            });
+            let leaves = (leaf(5, [4 * hidden]), h.clone(), leaf::<2>(8, [batch, hidden]));
+            compare(&format!("{what}, by the states"), leaves, |fused, bias, h, c| {
+                let x = draw(1, [time, batch, inputs]);
+                let (input, recurrent) = (draw(2, [inputs, columns]), draw(3, [hidden, columns]));
+                // A GRU has no cell: it is given a gradient of its own.
+                let y = run(fused, x, Recurrent { input, recurrent, bias }, h, c.clone()).0;
+                if gates == 4 { y } else { y + c.unsqueeze() }
+            });
+            let weights = |fused| {
+                let bias = draw(4, [4 * hidden]).inner();
+                let (input, recurrent) = (draw(2, [inputs, columns]).inner(), draw(3, [hidden, columns]).inner());
+                let x = draw(1, [time, batch, inputs]).inner();
+                run(fused, x, Recurrent { input, recurrent, bias }, h.clone().inner(), c.clone().inner())
+            };
+            let ((y, last), (expected, expected_last)) = (weights(true), weights(false));
+            close(y, expected, &format!("{what}, without a graph"));
+            close(last, expected_last, &format!("{what}, last cell"));
+        }
+    }
+}
+
+#[test]
+fn optimizers_agree() {
+    let state = || [0, 1, 2, 3].map(|stream| draw(20 + stream, [70]).inner());
+    let ([v, g, m, s], rate) = (state(), 0.1);
+    let s = s.powi_scalar(2);
+    let at = AdamStep { lr: rate, beta_1: 0.9, beta_2: 0.99, epsilon: 1e-8, step: 3 };
+    let (found, ..) = adamw_step(v.clone(), g.clone(), 0.5, m.clone(), s.clone(), &at, 0.2);
+    let shrunk = v.clone().mul_scalar(1.0 - 0.1 * 0.2);
+    let half = g.clone().mul_scalar(0.5);
+    close(found, plain::adam_step(shrunk, half.clone(), m.clone(), s.clone(), &at).0, "AdamW");
+    for momentum in [0.0, 0.8] {
+        let at = RmsPropStep { lr: rate, decay: 0.9, epsilon: 1e-6, momentum };
+        let found = rmsprop_step(v.clone(), g.clone(), 0.5, s.clone(), m.clone(), &at);
+        let expected = plain::rmsprop_step(v.clone(), half.clone(), s.clone(), m.clone(), &at);
+        close(found.0, expected.0, "RMSProp");
+        close(found.1, expected.1, "RMSProp, squares");
+        close(found.2, expected.2, "RMSProp, velocity");
+        for nesterov in [false, true] {
+            let at = SgdStep { lr: rate, momentum, nesterov };
+            let found = sgd_step(v.clone(), g.clone(), 0.5, m.clone(), &at);
+            let expected = plain::sgd_step(v.clone(), half.clone(), m.clone(), &at);
+            close(found.0, expected.0, "SGD");
+            close(found.1, expected.1, "SGD, velocity");
+        }
     }
 }

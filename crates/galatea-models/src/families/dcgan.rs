@@ -19,8 +19,11 @@ use crate::nn::adversarial::{Adversarial, Critic, Game, Labels, Schedule};
 use crate::nn::layers::{Conv, ConvUp, Linear, gain, kept, through, trained};
 use crate::nn::noise::{self, WeightDraw};
 use crate::nn::optimizer::Optimized;
+use crate::nn::remedy::Crowd;
 use crate::nn::{average, weights};
-use crate::{Ability, Demand, Error, Info, Latent, Model, Part, Purpose, Result, SampleRequest, StepReport, Turn};
+use crate::{
+    Ability, Demand, Error, Info, Latent, Model, Part, Preset, Purpose, Result, SampleRequest, StepReport, Turn,
+};
 
 choice! {
     /// Normalisation between the generator's layers.
@@ -64,6 +67,30 @@ settings! {
 /// Latent vectors by which the sampler's normalisation is fixed.
 const SETTLING: u64 = 256;
 
+/// Settings for folders of a few hundred pictures.
+const SMALL_DATA: Preset = Preset {
+    name: "small-data",
+    summary: "some hundred pictures: what the discriminator sees is changed as far as it overfits",
+    settings: r#"
+        augment = "colour,translation,scaling"
+        augment_probability = 0.8
+        adaptive_augment = 0.6
+    "#,
+};
+
+const STACKED: Preset = Preset {
+    name: "stacked",
+    summary: "for `--data stacked`, whose thousand modes are to be found without being told the classes",
+    settings: r#"
+        conditional = "no"
+        batch = 32
+        latent = 64
+        [train]
+        steps = 30000
+        checkpoint_every = 1000
+    "#,
+};
+
 /// The family.
 #[derive(Debug)]
 pub struct Dcgan {
@@ -85,6 +112,8 @@ impl Model for Dcgan {
         modalities: &["images"],
         abilities: &[Ability::Latent],
     };
+
+    const PRESETS: &'static [Preset] = &[STACKED, SMALL_DATA];
 
     const STEPS: u64 = 12_000;
 
@@ -109,7 +138,9 @@ impl Model for Dcgan {
         let mut draw = WeightDraw::new(seed, &device);
         let classes = game.classes.len();
         let generator = Generator::new(config, shape, classes, &mut draw);
-        let discriminator = Discriminator::new(config, shape, classes, &mut draw);
+        let pack = game.settings.remedies.pack;
+        let packed = [pack * shape[0], shape[1], shape[2]];
+        let discriminator = Discriminator::new(config, packed, pack * classes, &mut draw);
         let average = (game.settings.ema > 0.0).then(|| generator.valid());
         Ok(Self {
             generator: Optimized::new(generator, game.settings.adam()),
@@ -138,10 +169,9 @@ impl Model for Dcgan {
             let x = game.disturbed(x, turn, 2 * round);
             let fake = game.disturbed(fake, turn, 2 * round + 1);
             self.discriminator.change(Discriminator::iterate);
-            let judged = game.judge_both(&*self.discriminator, x.clone(), fake.clone(), labels.clone());
             // 4. D goes down its loss.
-            let loss = game.discriminator_loss(judged, &mut report);
             let pair = [x.clone(), fake];
+            let loss = game.discriminator_loss(&*self.discriminator, pair.clone(), labels.clone(), &mut report);
             let penalty = game.penalty(&*self.discriminator, pair, labels.clone(), (turn, round), &mut report);
             let loss = penalty.into_iter().fold(loss, Tensor::add);
             self.discriminator.descend(loss, game.settings.discriminator_rate(turn));
@@ -149,14 +179,17 @@ impl Model for Dcgan {
         }
         // 5. Fresh latent vectors; 6. G goes down its loss under D, which is held constant.
         let Some((x, labels, n)) = last else { return Ok(report) };
-        let fake = self.generator.forward(game.latents(turn, batches.len(), n), labels.clone());
-        let fake = game.disturbed(fake, turn, 2 * batches.len());
-        let judged = game.judge_fake(&self.discriminator.frozen(), x, fake, labels);
-        let loss = game.generator_loss(judged, &mut report);
+        let z = game.latents(turn, batches.len(), n);
+        let fake = self.generator.forward(z.clone(), labels.clone());
+        let pair = [x, game.disturbed(fake.clone(), turn, 2 * batches.len())];
+        let loss = game.generator_loss(&self.discriminator.frozen(), pair, labels.clone(), &mut report);
+        let again = |z| self.generator.forward(z, labels);
+        let loss = game.with_mode_seeking(loss, (z, fake), again, (turn, batches.len() + 1), &mut report);
         self.generator.descend(loss, game.settings.generator_rate(turn));
         self.average =
             self.average.take().map(|mean| average::follow(mean, &*self.generator, game.settings.ema, turn.step));
         self.sampler.take();
+        self.game.adapt(&mut report);
         Ok(report)
     }
 
@@ -171,13 +204,15 @@ impl Model for Dcgan {
     }
 
     fn parts(&self) -> Vec<Part> {
-        vec![
+        let mut parts = vec![
             weights::to_part("generator", &*self.generator),
             self.generator.to_part("generator-adam"),
             weights::to_part("discriminator", &*self.discriminator),
             self.discriminator.to_part("discriminator-adam"),
             weights::to_part(self.sampling_part(), self.sampler()),
-        ]
+        ];
+        parts.extend(self.game.to_part());
+        parts
     }
 
     fn sampling_part(&self) -> &'static str {
@@ -189,6 +224,7 @@ impl Model for Dcgan {
         if purpose == Purpose::Training {
             self.generator.load("generator", parts, purpose)?;
             self.discriminator.load("discriminator", parts, purpose)?;
+            self.game.load(parts)?;
         }
         self.average = self.average.is_some().then(|| sampler.clone());
         self.sampler = OnceLock::from(sampler);
@@ -402,6 +438,7 @@ struct Discriminator {
     end: Linear,
     /// One direction in feature space per class, `[classes, features]`.
     classes: Option<Linear>,
+    crowd: Crowd,
     #[module(skip)]
     activation: Activation,
 }
@@ -429,12 +466,14 @@ impl Discriminator {
         // `Linear` scales by its inputs, which are rows with a single 1: the gain makes these weights like those of `end`.
         let class_gain = (classes as f64 / features as f64).sqrt();
         let classes = (classes > 0).then(|| Linear::new(classes, features, class_gain, draw).without_bias());
-        Self { downs, end, classes, activation: Activation::LeakyRelu(config.slope_d as f32) }
+        let crowd = Crowd::new(&config.adversarial, features, draw);
+        Self { downs, end, classes, crowd, activation: Activation::LeakyRelu(config.slope_d as f32) }
     }
 
     fn iterate(mut self) -> Self {
         self.downs = self.downs.into_iter().map(Conv::iterate).collect();
         self.end = self.end.iterate();
+        self.crowd = self.crowd.iterate();
         self
     }
 
@@ -458,16 +497,20 @@ impl Discriminator {
 }
 
 impl Critic<4> for Discriminator {
-    fn judge(&self, x: Tensor<4>, labels: Labels) -> Tensor<2> {
+    fn features(&self, x: Tensor<4>, _labels: Labels) -> Tensor<2> {
         let mut x = x;
         for conv in &self.downs {
             x = conv.forward(x, self.activation);
         }
-        let features = flatten(x); // [n, features]
-        match self.direction(labels) {
-            Some(direction) => self.end.with_bias(row_dots(features, direction)),
-            None => self.end.forward(features, Activation::Identity),
-        }
+        flatten(x)
+    }
+
+    fn logits(&self, features: Tensor<2>, labels: Labels) -> Tensor<2> {
+        let logits = match self.direction(labels) {
+            Some(direction) => self.end.with_bias(row_dots(features.clone(), direction)),
+            None => self.end.forward(features.clone(), Activation::Identity),
+        };
+        self.crowd.heard(logits, &features)
     }
 
     fn slope(&self, x: Tensor<4>, labels: Labels) -> Tensor<4> {
@@ -477,6 +520,7 @@ impl Critic<4> for Discriminator {
             let ones = Tensor::ones([n, 1], &outputs[0].device());
             self.end.input_gradient(ones)
         }); // [n, features]
+        let gradient = self.crowd.slope(gradient, &flatten(outputs[outputs.len() - 1].clone()));
         let [_, channels, height, width] = outputs[outputs.len() - 1].dims();
         let mut gradient = unflatten(gradient, [channels, height, width]);
         for conv in self.downs.iter().rev() {
@@ -485,5 +529,21 @@ impl Critic<4> for Discriminator {
             gradient = conv.input_gradient(through(gradient, y, self.activation), [height, width]);
         }
         gradient
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::adversarial::tests::{crowded, packs, slope_is_the_gradient};
+
+    #[test]
+    fn the_slope_of_packs_that_are_told_of_each_other_is_exact() {
+        let config = Config { width: 4, max_width: 8, adversarial: crowded(), ..Config::default() };
+        let device = Device::flex().autodiff();
+        for classes in [0, 6] {
+            let critic = Discriminator::new(&config, [6, 17, 14], classes, &mut WeightDraw::new(1, &device));
+            slope_is_the_gradient(&critic, packs([6, 6, 17, 14], classes));
+        }
     }
 }

@@ -5,11 +5,20 @@
 //! from winning (Mescheder et al. 2018); classes, where there are any, are given to both networks (Mirza and Osindero
 //! 2014, arXiv:1411.1784).
 //!
+//! Pictures are values in [-1, 1], and the generator ends in tanh. Points have units of their own: the networks see each
+//! number less its mean and divided by its deviation over the data, the generator ends in a linear layer, and samples are
+//! scaled back.
+//!
 //! The preset `listing` is the Keras listing of digits that this project starts from: its networks, Adam at 1e-4, batches
 //! of 32, 10,000 steps, a checkpoint each 1,000, no average and no penalty. As printed that listing cannot run: its
 //! generator ends in 1,024 values that are then reshaped to 784, and it samples with latent vectors of the wrong length.
 //! Here the generator ends in a layer of 784 with tanh, and latent vectors have 100 values throughout.
+//!
+//! The preset `plain-toy` is the GAN that Lin et al. 2018, "PacGAN", arXiv:1712.04086, section 4.1, compare with on `ring` and
+//! `grid`, as their program has it: Adam, rates, batches, widths and steps. It differs in that the generator is without
+//! batch normalisation, that leaky ReLU is in the place of maxout of five pieces, and in the initial weights.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use burn::module::Module;
@@ -22,6 +31,7 @@ use crate::nn::adversarial::{Adversarial, Critic, Game, Labels, Schedule};
 use crate::nn::layers::{Linear, gain, through};
 use crate::nn::noise::WeightDraw;
 use crate::nn::optimizer::Optimized;
+use crate::nn::remedy::Crowd;
 use crate::nn::{average, weights};
 use crate::{
     Ability, Demand, Error, Info, Latent, Model, Part, Preset, Purpose, Result, SampleRequest, StepReport, Turn,
@@ -53,6 +63,79 @@ settings! {
     }
 }
 
+const LISTING: Preset = Preset {
+    name: "listing",
+    summary: "the Keras listing of digits, made to run: ReLU networks, Adam 1e-4, batch 32, 10,000 steps",
+    settings: r#"
+        batch = 32
+        latent = 100
+        conditional = "no"
+        hidden_g = [128, 256, 512, 1024]
+        hidden_d = [1024, 512, 256, 128]
+        slope_d = 0.0
+        learning_rate_g = 1e-4
+        learning_rate_d = 1e-4
+        schedule = "constant"
+        beta_1 = 0.9
+        beta_2 = 0.999
+        epsilon = 1e-7
+        r1 = 0.0
+        ema = 0.0
+        [train]
+        steps = 10000
+        checkpoint_every = 1000
+    "#,
+};
+
+const POINTS: Preset = Preset {
+    name: "points",
+    summary: "points of few numbers, such as `ring`: taken for them where no preset is named",
+    settings: r#"
+        batch = 256
+        latent = 16
+        hidden_g = [128, 128, 128]
+        hidden_d = [128, 128, 128]
+        learning_rate_g = 1e-3
+        learning_rate_d = 1e-3
+        schedule = "linear"
+        beta_1 = 0.0
+        beta_2 = 0.99
+        r1 = 0.1
+        penalty_every = 4
+        ema = 0.999
+        [train]
+        steps = 6000
+        sample_every = 500
+        preview = 1000
+    "#,
+};
+
+const PLAIN_TOY: Preset = Preset {
+    name: "plain-toy",
+    summary: "the GAN that PacGAN's authors compare with on `ring` and `grid`, without remedies, 400,000 steps",
+    settings: r#"
+        batch = 100
+        latent = 2
+        conditional = "no"
+        hidden_g = [400, 400, 400, 400]
+        hidden_d = [200, 200, 200]
+        loss = "non-saturating"
+        learning_rate_g = 1e-4
+        learning_rate_d = 1e-4
+        schedule = "constant"
+        beta_1 = 0.8
+        beta_2 = 0.999
+        epsilon = 1e-8
+        r1 = 0.0
+        ema = 0.0
+        [train]
+        steps = 400000
+        sample_every = 5000
+        checkpoint_every = 5000
+        preview = 1000
+    "#,
+};
+
 /// The family.
 #[derive(Debug)]
 pub struct Gan {
@@ -63,6 +146,8 @@ pub struct Gan {
     sampler: OnceLock<Generator>,
     /// Dimensions of an example.
     shape: Vec<usize>,
+    /// Of points; pictures have no need of it.
+    scale: Option<Scale>,
 }
 
 impl Model for Gan {
@@ -71,33 +156,13 @@ impl Model for Gan {
         summary: "fully connected GAN: the classic, for small pictures and points",
         paper: "Goodfellow et al. 2014, Generative Adversarial Nets, arXiv:1406.2661",
         differs: "no maxout, no dropout; weight averaging, R1 and classes by default",
-        modalities: &["images"],
+        modalities: &["images", "points"],
         abilities: &[Ability::Latent],
     };
 
-    const PRESETS: &'static [Preset] = &[Preset {
-        name: "listing",
-        summary: "the Keras listing of digits, made to run: ReLU networks, Adam 1e-4, batch 32, 10,000 steps",
-        settings: r#"
-            batch = 32
-            latent = 100
-            conditional = "no"
-            hidden_g = [128, 256, 512, 1024]
-            hidden_d = [1024, 512, 256, 128]
-            slope_d = 0.0
-            learning_rate_g = 1e-4
-            learning_rate_d = 1e-4
-            schedule = "constant"
-            beta_1 = 0.9
-            beta_2 = 0.999
-            epsilon = 1e-7
-            r1 = 0.0
-            ema = 0.0
-            [train]
-            steps = 10000
-            checkpoint_every = 1000
-        "#,
-    }];
+    const PRESETS: &'static [Preset] = &[LISTING, POINTS, PLAIN_TOY];
+
+    const USUAL_PRESETS: &'static [(&'static str, &'static str)] = &[("points", "points")];
 
     const STEPS: u64 = 8_000;
 
@@ -112,9 +177,11 @@ impl Model for Gan {
                 ));
             }
         }
-        if spec.elements() > 1 << 16 {
+        let pack = config.adversarial.remedies.pack;
+        if spec.elements() * pack > 1 << 16 {
+            let packed = if pack > 1 { format!(", {pack} at once,") } else { String::new() };
             return Err(Error::usage(
-                format!("{} values in an example are too many for fully connected layers", spec.elements()),
+                format!("{} values in an example{packed} are too many for fully connected layers", spec.elements()),
                 "make pictures smaller with `--set data.size=32`, or use `dcgan`",
             ));
         }
@@ -127,8 +194,11 @@ impl Model for Gan {
         let game = Game::new(config.adversarial.clone(), spec, device.clone())?;
         let mut draw = WeightDraw::new(seed, &device);
         let classes = game.classes.len();
-        let generator = Generator::new(config, spec.elements(), classes, &mut draw);
-        let discriminator = Discriminator::new(config, spec.elements(), classes, &mut draw);
+        let scale = Scale::of(spec);
+        let output = if scale.is_some() { Activation::Identity } else { Activation::Tanh };
+        let generator = Generator::new(config, spec.elements(), classes, output, &mut draw);
+        let pack = game.settings.remedies.pack;
+        let discriminator = Discriminator::new(config, pack * spec.elements(), pack * classes, &mut draw);
         let average = (game.settings.ema > 0.0).then(|| generator.valid());
         Ok(Self {
             generator: Optimized::new(generator, game.settings.adam()),
@@ -137,6 +207,7 @@ impl Model for Gan {
             sampler: OnceLock::new(),
             game,
             shape: spec.shape(),
+            scale,
         })
     }
 
@@ -150,17 +221,17 @@ impl Model for Gan {
         let mut last = None;
         for (round, batch) in batches.iter().enumerate() {
             // 1. A batch of latent vectors z, and 2. one of real examples x.
-            let (x, labels) = game.real::<2>(batch, &[self.shape.iter().product()])?;
+            let batch = Scale::reduced(self.scale.as_ref(), batch);
+            let (x, labels) = game.real::<2>(&batch, &[self.shape.iter().product()])?;
             let z = game.latents(turn, round, batch.len());
             // 3. D judges x and G(z), which is held constant.
             let fake = self.generator.frozen().forward(z, labels.clone()).detach();
             let x = game.disturbed(x, turn, 2 * round);
             let fake = game.disturbed(fake, turn, 2 * round + 1);
             self.discriminator.change(Discriminator::iterate);
-            let judged = game.judge_both(&*self.discriminator, x.clone(), fake.clone(), labels.clone());
             // 4. D goes down its loss.
-            let loss = game.discriminator_loss(judged, &mut report);
             let pair = [x.clone(), fake];
+            let loss = game.discriminator_loss(&*self.discriminator, pair.clone(), labels.clone(), &mut report);
             let penalty = game.penalty(&*self.discriminator, pair, labels.clone(), (turn, round), &mut report);
             let loss = penalty.into_iter().fold(loss, Tensor::add);
             self.discriminator.descend(loss, game.settings.discriminator_rate(turn));
@@ -168,14 +239,17 @@ impl Model for Gan {
         }
         // 5. Fresh latent vectors; 6. G goes down its loss under D, which is held constant.
         let Some((x, labels, n)) = last else { return Ok(report) };
-        let fake = self.generator.forward(game.latents(turn, batches.len(), n), labels.clone());
-        let fake = game.disturbed(fake, turn, 2 * batches.len());
-        let judged = game.judge_fake(&self.discriminator.frozen(), x, fake, labels);
-        let loss = game.generator_loss(judged, &mut report);
+        let z = game.latents(turn, batches.len(), n);
+        let fake = self.generator.forward(z.clone(), labels.clone());
+        let pair = [x, game.disturbed(fake.clone(), turn, 2 * batches.len())];
+        let loss = game.generator_loss(&self.discriminator.frozen(), pair, labels.clone(), &mut report);
+        let again = |z| self.generator.forward(z, labels);
+        let loss = game.with_mode_seeking(loss, (z, fake), again, (turn, batches.len() + 1), &mut report);
         self.generator.descend(loss, game.settings.generator_rate(turn));
         self.average =
             self.average.take().map(|mean| average::follow(mean, &*self.generator, game.settings.ema, turn.step));
         self.sampler.take();
+        self.game.adapt(&mut report);
         Ok(report)
     }
 
@@ -196,6 +270,7 @@ impl Model for Gan {
             weights::to_part("discriminator", &*self.discriminator),
             self.discriminator.to_part("discriminator-adam"),
         ];
+        parts.extend(self.game.to_part());
         parts.extend(self.average.as_ref().map(|average| weights::to_part("generator-ema", average)));
         parts
     }
@@ -215,6 +290,7 @@ impl Model for Gan {
         self.generator.load("generator", parts, purpose)?;
         if purpose == Purpose::Training {
             self.discriminator.load("discriminator", parts, purpose)?;
+            self.game.load(parts)?;
         }
         Ok(())
     }
@@ -241,21 +317,60 @@ impl Latent for Gan {
         let sampler = self.sampler.get_or_init(|| self.average.clone().unwrap_or_else(|| self.generator.valid()));
         let device = sampler.layers[0].weight.val().device();
         let draw = |z, labels| to_vec(sampler.forward(z, labels));
-        let values = self.game.draw_in_batches(latents, labels, &device, draw)?;
+        let mut values = self.game.draw_in_batches(latents, labels, &device, draw)?;
+        if let Some(scale) = &self.scale {
+            scale.restore(&mut values);
+        }
         let mut shape = vec![latents.rows()];
         shape.extend(&self.shape);
         Ok(HostTensor::new(shape, values))
     }
 }
 
-/// Latent vectors, with classes beside them, through ReLU layers to values in `[-1, 1]`.
+/// Mean and deviation of each number of a point.
+#[derive(Clone, Debug)]
+struct Scale {
+    mean: Vec<f32>,
+    deviation: Vec<f32>,
+}
+
+impl Scale {
+    fn of(spec: &DataSpec) -> Option<Self> {
+        match spec {
+            DataSpec::Points(points) => Some(Self { mean: points.mean.clone(), deviation: points.deviation.clone() }),
+            _ => None,
+        }
+    }
+
+    /// The batch with mean 0 and deviation 1, where there is a scale.
+    fn reduced<'a>(scale: Option<&Self>, batch: &'a HostBatch) -> Cow<'a, HostBatch> {
+        let Some(Self { mean, deviation }) = scale else { return Cow::Borrowed(batch) };
+        let mut batch = batch.clone();
+        for point in batch.values.values.chunks_exact_mut(mean.len()) {
+            point.iter_mut().zip(mean).zip(deviation).for_each(|((x, mean), deviation)| *x = (*x - mean) / deviation);
+        }
+        Cow::Owned(batch)
+    }
+
+    /// Values in the data's units.
+    fn restore(&self, values: &mut [f32]) {
+        for point in values.chunks_exact_mut(self.mean.len()) {
+            let units = self.mean.iter().zip(&self.deviation);
+            point.iter_mut().zip(units).for_each(|(x, (mean, deviation))| *x = mean + deviation * *x);
+        }
+    }
+}
+
+/// Latent vectors, with classes beside them, through ReLU layers to values in `[-1, 1]`, or to numbers of any size.
 #[derive(Module, Debug)]
 struct Generator {
     layers: Vec<Linear>,
+    #[module(skip)]
+    output: Activation,
 }
 
 impl Generator {
-    fn new(config: &Config, outputs: usize, classes: usize, draw: &mut WeightDraw) -> Self {
+    fn new(config: &Config, outputs: usize, classes: usize, output: Activation, draw: &mut WeightDraw) -> Self {
         let mut inputs = config.adversarial.latent + classes;
         let mut layers = Vec::new();
         for &width in &config.hidden_g {
@@ -263,7 +378,7 @@ impl Generator {
             inputs = width;
         }
         layers.push(Linear::new(inputs, outputs, 1.0, draw));
-        Self { layers }
+        Self { layers, output }
     }
 
     /// `[n, latent]` to `[n, elements]`.
@@ -273,7 +388,7 @@ impl Generator {
         for layer in hidden {
             x = layer.forward(x, Activation::Relu);
         }
-        last.forward(x, Activation::Tanh)
+        last.forward(x, self.output)
     }
 }
 
@@ -281,6 +396,7 @@ impl Generator {
 #[derive(Module, Debug)]
 struct Discriminator {
     layers: Vec<Linear>,
+    crowd: Crowd,
     #[module(skip)]
     activation: Activation,
 }
@@ -297,21 +413,22 @@ impl Discriminator {
         if config.adversarial.spectral_norm {
             layers = layers.into_iter().map(|layer| layer.with_spectral_norm(draw)).collect();
         }
-        Self { layers, activation: Activation::LeakyRelu(config.slope_d as f32) }
+        let crowd = Crowd::new(&config.adversarial, config.hidden_d[config.hidden_d.len() - 1], draw);
+        Self { layers, crowd, activation: Activation::LeakyRelu(config.slope_d as f32) }
     }
 
     fn iterate(mut self) -> Self {
         self.layers = self.layers.into_iter().map(Linear::iterate).collect();
+        self.crowd = self.crowd.iterate();
         self
     }
 
-    /// The outputs of all layers, the logits last.
+    /// The outputs of all hidden layers; there is at least one.
     fn outputs(&self, x: Tensor<2>, labels: Labels) -> Vec<Tensor<2>> {
         let mut outputs = Vec::with_capacity(self.layers.len());
         let mut x = with_labels(x, labels);
-        for (i, layer) in self.layers.iter().enumerate() {
-            let last = i + 1 == self.layers.len();
-            x = layer.forward(x, if last { Activation::Identity } else { self.activation });
+        for layer in &self.layers[..self.layers.len() - 1] {
+            x = layer.forward(x, self.activation);
             outputs.push(x.clone());
         }
         outputs
@@ -319,20 +436,26 @@ impl Discriminator {
 }
 
 impl Critic<2> for Discriminator {
-    fn judge(&self, x: Tensor<2>, labels: Labels) -> Tensor<2> {
-        self.outputs(x, labels).pop().expect("there is a layer")
+    fn features(&self, x: Tensor<2>, labels: Labels) -> Tensor<2> {
+        self.outputs(x, labels).pop().expect("there is a hidden layer")
+    }
+
+    fn logits(&self, features: Tensor<2>, _labels: Labels) -> Tensor<2> {
+        let last = &self.layers[self.layers.len() - 1];
+        self.crowd.heard(last.forward(features.clone(), Activation::Identity), &features)
     }
 
     fn slope(&self, x: Tensor<2>, labels: Labels) -> Tensor<2> {
         let [n, elements] = x.dims();
         let mut outputs = self.outputs(x, labels);
-        let logits = outputs.pop().expect("there is a layer");
-        let mut gradient = Tensor::ones([n, 1], &logits.device());
-        for layer in self.layers.iter().rev() {
-            gradient = layer.input_gradient(gradient);
-            if let Some(y) = outputs.pop() {
-                gradient = through(gradient, y, self.activation);
-            }
+        let mut layers = self.layers.iter().rev();
+        let last = layers.next().expect("there is a layer");
+        let features = &outputs[outputs.len() - 1];
+        let mut gradient = last.input_gradient(Tensor::ones([n, 1], &features.device()));
+        gradient = self.crowd.slope(gradient, features);
+        for layer in layers {
+            let y = outputs.pop().expect("an output per hidden layer");
+            gradient = layer.input_gradient(through(gradient, y, self.activation));
         }
         first_columns(gradient, elements)
     }
@@ -342,5 +465,21 @@ fn with_labels(x: Tensor<2>, labels: Labels) -> Tensor<2> {
     match labels {
         Some(labels) => beside(x, labels),
         None => x,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::adversarial::tests::{crowded, packs, slope_is_the_gradient};
+
+    #[test]
+    fn the_slope_of_packs_that_are_told_of_each_other_is_exact() {
+        let config = Config { hidden_d: vec![12, 10], adversarial: crowded(), ..Config::default() };
+        let device = Device::flex().autodiff();
+        for classes in [0, 6] {
+            let critic = Discriminator::new(&config, 8, classes, &mut WeightDraw::new(1, &device));
+            slope_is_the_gradient(&critic, packs([6, 8], classes));
+        }
     }
 }

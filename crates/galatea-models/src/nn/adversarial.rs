@@ -11,7 +11,8 @@ use super::loss::{Judged, LOSSES, Loss};
 use super::noise::{self, Position, Purpose};
 use super::optimizer::Adam;
 use super::penalty;
-use crate::{Error, Result, StepReport, Turn};
+use super::remedy::{self, Adaptive, Augmentation, Remedies, pack};
+use crate::{Error, Part, Result, StepReport, Turn};
 
 choice! {
     /// How the learning rates change over a run.
@@ -28,7 +29,7 @@ choice! {
 choice! {
     /// Whether a model is told the class of each example.
     pub enum Conditional {
-        /// Where the data has classes.
+        /// Where the data has classes, at most 100 of them.
         Auto = "auto",
         /// Always; data without classes is an error.
         Yes = "yes",
@@ -82,6 +83,10 @@ settings! {
         /// Decay per step of the average of the generator's weights that samples are drawn with; 0 for no average.
         ema: f64 = 0.999, in 0.0..1.0;
     }
+    include {
+        /// Remedies against collapse and against small data.
+        remedies: Remedies = Remedies::default();
+    }
 }
 
 impl Adversarial {
@@ -113,6 +118,7 @@ impl Adversarial {
                 "put the images of each class into a sub-folder, or use `conditional=auto`",
             ));
         }
+        self.remedies.check(self.batch, loss, spec)?;
         Ok(loss)
     }
 
@@ -120,13 +126,21 @@ impl Adversarial {
     pub fn classes(&self, spec: &DataSpec) -> Vec<String> {
         match self.conditional {
             Conditional::No => Vec::new(),
+            // So many classes are rarely what is meant, and examples of each are few.
+            Conditional::Auto if spec.classes().len() > MOST_CLASSES => Vec::new(),
             Conditional::Auto | Conditional::Yes => spec.classes().to_vec(),
         }
     }
 
     /// The optimizers' settings.
     pub fn adam(&self) -> Adam {
-        Adam { beta_1: self.beta_1, beta_2: self.beta_2, epsilon: self.epsilon, clip: self.clip_gradient }
+        Adam {
+            beta_1: self.beta_1,
+            beta_2: self.beta_2,
+            epsilon: self.epsilon,
+            clip: self.clip_gradient,
+            history: self.remedies.history,
+        }
     }
 
     fn rate(&self, base: f64, turn: Turn) -> f64 {
@@ -148,19 +162,33 @@ impl Adversarial {
     }
 }
 
+/// Classes that networks are told unasked.
+const MOST_CLASSES: usize = 100;
+
 /// Samples that are drawn together.
 const SAMPLE_BATCH: usize = 64;
 
 /// Classes of a batch as rows with a single 1, `[n, classes]`; `None` for an unconditional model.
 pub type Labels = Option<Tensor<2>>;
 
-/// A discriminator whose logit for an example depends on that example alone.
+/// A discriminator. It takes examples in packs of the setting `pack`, `[n, pack * channels, ..]`, with as many classes
+/// beside each other in a row of labels.
+///
+/// A logit depends on its own example, or pack, and beside that only on what [`Crowd`](remedy::Crowd) says of the others.
 pub trait Critic<const D: usize>: Module {
-    /// Logits `[n, 1]` of examples `[n, ..]`.
-    fn judge(&self, x: Tensor<D>, labels: Labels) -> Tensor<2>;
+    /// The last hidden layer, `[n, width]`, of examples `[n, ..]`.
+    fn features(&self, x: Tensor<D>, labels: Labels) -> Tensor<2>;
 
-    /// The gradient of each logit by its example, `[n, ..]`, from operations that can be differentiated again.
+    /// Logits `[n, 1]` from the last hidden layer.
+    fn logits(&self, features: Tensor<2>, labels: Labels) -> Tensor<2>;
+
+    /// The gradient of the sum of all logits by the examples, `[n, ..]`, from operations that can be differentiated again.
     fn slope(&self, x: Tensor<D>, labels: Labels) -> Tensor<D>;
+
+    /// Logits `[n, 1]` of examples `[n, ..]`.
+    fn judge(&self, x: Tensor<D>, labels: Labels) -> Tensor<2> {
+        self.logits(self.features(x, labels.clone()), labels)
+    }
 }
 
 /// The parts of a training step that all adversarial families share.
@@ -172,6 +200,8 @@ pub struct Game {
     pub classes: Vec<String>,
     loss: &'static Loss,
     device: Device,
+    augmentation: Option<Augmentation>,
+    adaptive: Option<Adaptive>,
 }
 
 impl std::fmt::Debug for Loss {
@@ -188,7 +218,13 @@ impl Game {
     pub fn new(settings: Adversarial, spec: &DataSpec, device: Device) -> Result<Self> {
         let loss = settings.checked_loss(spec)?;
         let classes = settings.classes(spec);
-        Ok(Self { settings, classes, loss, device })
+        let remedies = &settings.remedies;
+        let augmentation = match <[usize; 3]>::try_from(spec.shape()) {
+            Ok(picture) => Augmentation::new(&remedies.augment, picture)?,
+            Err(_) => None,
+        };
+        let adaptive = Adaptive::new(remedies, settings.batch * settings.discriminator_steps);
+        Ok(Self { settings, classes, loss, device, augmentation, adaptive })
     }
 
     /// Real examples and their classes.
@@ -202,6 +238,13 @@ impl Game {
             return Err(Error::usage(
                 format!("a batch is {:?}, the model takes {dims:?}", batch.values.shape),
                 "train and resume on data of the same shape",
+            ));
+        }
+        let Remedies { pack, minibatch_std, minibatch_discrimination, .. } = self.settings.remedies;
+        if (pack > 1 || minibatch_std + minibatch_discrimination > 0) && batch.len() != self.settings.batch {
+            return Err(Error::usage(
+                format!("a batch has {} examples, the model compares {}", batch.len(), self.settings.batch),
+                "give as many as the model demands",
             ));
         }
         let x = filled(dims, &self.device, |values| values.copy_from_slice(&batch.values.values));
@@ -235,62 +278,136 @@ impl Game {
         noise::normal(turn.seed, Purpose::Latent, at, n, self.settings.latent, &self.device)
     }
 
-    /// The discriminator's logits on real and generated examples, which pass it as one batch.
-    pub fn judge_both<const D: usize>(
-        &self,
-        critic: &impl Critic<D>,
-        real: Tensor<D>,
-        fake: Tensor<D>,
-        labels: Labels,
-    ) -> Judged {
-        let n = real.dims()[0];
+    /// Real and generated examples as the discriminator sees them, in one batch of packs.
+    fn both<const D: usize>(&self, real: Tensor<D>, fake: Tensor<D>, labels: Labels) -> (Tensor<D>, Labels) {
         let labels = labels.map(|labels| join(labels.clone(), labels));
-        let logits = critic.judge(join(real, fake), labels);
-        Judged { real: logits.clone().narrow(0, 0, n), fake: logits.narrow(0, n, n) }
+        self.packed(join(real, fake), labels)
     }
 
-    /// The discriminator's logits for the generator's step; on real examples only where the loss reads them.
-    pub fn judge_fake<const D: usize>(
+    fn packed<const D: usize>(&self, x: Tensor<D>, labels: Labels) -> (Tensor<D>, Labels) {
+        let count = self.settings.remedies.pack;
+        (pack(x, count), labels.map(|labels| pack(labels, count)))
+    }
+
+    /// The discriminator's loss on real and generated examples, which pass it as one batch; noted in `report` with its
+    /// outputs as probabilities.
+    pub fn discriminator_loss<const D: usize>(
         &self,
         critic: &impl Critic<D>,
-        real: Tensor<D>,
-        fake: Tensor<D>,
+        [real, fake]: [Tensor<D>; 2],
         labels: Labels,
-    ) -> Judged {
-        if self.loss.generator_sees_real {
-            return self.judge_both(critic, real, fake, labels);
-        }
-        let fake = critic.judge(fake, labels);
-        Judged { real: fake.clone(), fake }
-    }
-
-    /// The discriminator's loss, noted in `report` with its outputs as probabilities.
-    pub fn discriminator_loss(&self, judged: Judged, report: &mut StepReport) -> Tensor<1> {
+        report: &mut StepReport,
+    ) -> Tensor<1> {
+        let (x, labels) = self.both(real, fake, labels);
+        let judged = halves(critic.judge(x, labels));
         report.note("d_real", mean_sigmoid(&judged.real));
         report.note("d_fake", mean_sigmoid(&judged.fake));
+        if let (Some(_), Some(undecided)) = (&self.adaptive, self.loss.undecided) {
+            report.note("real_signs", remedy::mean_sign(&judged.real, undecided));
+        }
         let loss = (self.loss.discriminator)(judged, self.settings.label_smoothing as f32);
         report.note("loss_d", value(&loss));
         loss
     }
 
-    /// The generator's loss, noted in `report`.
-    pub fn generator_loss(&self, judged: Judged, report: &mut StepReport) -> Tensor<1> {
+    /// The generator's loss under the discriminator, noted in `report`. Real examples are judged only where they count.
+    pub fn generator_loss<const D: usize>(
+        &self,
+        critic: &impl Critic<D>,
+        [real, fake]: [Tensor<D>; 2],
+        labels: Labels,
+        report: &mut StepReport,
+    ) -> Tensor<1> {
+        let matching = self.settings.remedies.feature_matching;
+        let mut term = None;
+        let judged = if matching > 0.0 || self.loss.generator_sees_real {
+            let (x, labels) = self.both(real, fake, labels);
+            let features = critic.features(x, labels.clone());
+            if matching > 0.0 {
+                let Judged { real, fake } = halves(features.clone());
+                term = Some(remedy::feature_matching(real, fake));
+            }
+            halves(critic.logits(features, labels))
+        } else {
+            let (fake, labels) = self.packed(fake, labels);
+            let fake = critic.judge(fake, labels);
+            Judged { real: fake.clone(), fake }
+        };
         let loss = (self.loss.generator)(judged);
         report.note("loss_g", value(&loss));
-        loss
+        match term {
+            Some(term) => {
+                report.note("feature_matching", value(&term));
+                loss + term.mul_scalar(matching)
+            }
+            None => loss,
+        }
     }
 
-    /// Examples with this step's instance noise.
+    /// `loss` with the generator's other terms, for examples `x` that were drawn from `z` in a step whose draw number
+    /// `round` of latent vectors is free; `again` draws from others, for the same classes.
+    pub fn with_mode_seeking<const D: usize>(
+        &self,
+        loss: Tensor<1>,
+        (z, x): (Tensor<2>, Tensor<D>),
+        again: impl FnOnce(Tensor<2>) -> Tensor<D>,
+        (turn, round): (Turn, usize),
+        report: &mut StepReport,
+    ) -> Tensor<1> {
+        let weight = self.settings.remedies.mode_seeking;
+        if weight == 0.0 {
+            return loss;
+        }
+        let other = self.latents(turn, round, z.dims()[0]);
+        let term = remedy::mode_seeking([z, other.clone()], [x, again(other)]);
+        report.note("mode_seeking", value(&term));
+        loss + term.mul_scalar(weight)
+    }
+
+    /// Examples as the discriminator is to see them: augmented, and with this step's instance noise.
     pub fn disturbed<const D: usize>(&self, x: Tensor<D>, turn: Turn, round: usize) -> Tensor<D> {
+        let at = Position { step: turn.step, round: round as u8 };
+        let x = match &self.augmentation {
+            Some(augmentation) => augmentation.apply(x, turn.seed, at, self.augment_probability()),
+            None => x,
+        };
         let deviation = self.settings.instance_noise * (1.0 - turn.progress());
         if deviation == 0.0 {
             return x;
         }
         let dims = x.dims();
-        let at = Position { step: turn.step, round: round as u8 };
         let elements = dims[1..].iter().product();
         let noise = noise::normal(turn.seed, Purpose::Instance, at, dims[0], elements, &self.device);
         x + noise.mul_scalar(deviation).reshape(dims)
+    }
+
+    fn augment_probability(&self) -> f64 {
+        match &self.adaptive {
+            Some(adaptive) => adaptive.probability(),
+            None => self.settings.remedies.augment_probability,
+        }
+    }
+
+    /// Lets what a step has shown change the next; to be called at its end.
+    pub fn adapt(&mut self, report: &mut StepReport) {
+        let Some(adaptive) = &mut self.adaptive else { return };
+        report.note("augment_p", adaptive.probability());
+        if let Some(signs) = report.get("real_signs") {
+            adaptive.observe(signs);
+        }
+    }
+
+    /// The game's own state, as a part of a checkpoint.
+    pub fn to_part(&self) -> Option<Part> {
+        self.adaptive.as_ref().map(Adaptive::to_part)
+    }
+
+    /// Takes back what [`to_part`](Self::to_part) gave.
+    ///
+    /// # Errors
+    /// If it is missing.
+    pub fn load(&mut self, parts: &[Part]) -> Result<()> {
+        self.adaptive.as_mut().map_or(Ok(()), |adaptive| adaptive.load(parts))
     }
 
     /// The penalties that are due at this step, noted in `report`.
@@ -306,6 +423,11 @@ impl Game {
         if !turn.step.is_multiple_of(penalty_every) {
             return None;
         }
+        if r1 + r2 + gradient_penalty == 0.0 {
+            return None;
+        }
+        let (real, _) = self.packed(real, None);
+        let (fake, labels) = self.packed(fake, labels);
         let mut terms = Vec::new();
         if r1 > 0.0 {
             terms.push(penalty::squared(critic.slope(real.clone(), labels.clone())).mul_scalar(r1));
@@ -380,6 +502,12 @@ impl Game {
     }
 }
 
+/// Results for a batch of real examples and as many generated ones.
+fn halves(both: Tensor<2>) -> Judged {
+    let n = both.dims()[0] / 2;
+    Judged { real: both.clone().narrow(0, 0, n), fake: both.narrow(0, n, n) }
+}
+
 fn value(loss: &Tensor<1>) -> f64 {
     to_vec(loss.clone().inner()).iter().map(|value| f64::from(*value)).sum()
 }
@@ -388,4 +516,34 @@ fn mean_sigmoid(logits: &Tensor<2>) -> f64 {
     let logits = to_vec(logits.clone().inner());
     let sum: f64 = logits.iter().map(|logit| 1.0 / (1.0 + f64::from(-logit).exp())).sum();
     sum / logits.len() as f64
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Settings of a discriminator whose logits depend on each other in every way that there is; a batch of 6 is 3 packs.
+    pub(crate) fn crowded() -> Adversarial {
+        let remedies = Remedies { pack: 2, minibatch_std: 3, minibatch_discrimination: 4, ..Remedies::default() };
+        Adversarial { batch: 6, latent: 5, remedies, ..Adversarial::default() }
+    }
+
+    /// `count` examples of this shape, and classes beside them.
+    pub(crate) fn packs<const D: usize>(shape: [usize; D], classes: usize) -> (Tensor<D>, Labels) {
+        let device = Device::flex().autodiff();
+        let x = filled(shape, &device, |values| galatea_kernels::random::fill_normal(3, 0, values));
+        let rows = (0..shape[0] * classes).map(|i| f32::from(u8::from(i % 3 == 0))).collect();
+        (x.require_grad(), (classes > 0).then(|| from_vec(rows, [shape[0], classes], &device)))
+    }
+
+    /// Compares a critic's slope with the graph's.
+    pub(crate) fn slope_is_the_gradient<const D: usize>(critic: &impl Critic<D>, (x, labels): (Tensor<D>, Labels)) {
+        let tape = critic.judge(x.clone(), labels.clone()).sum().backward();
+        let expected = to_vec(x.grad(&tape).expect("the logits depend on the examples"));
+        let found = to_vec(critic.slope(x, labels).inner());
+        let scale = expected.iter().fold(0.1f32, |scale, value| scale.max(value.abs()));
+        for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            assert!((found - expected).abs() < 1e-4 * scale, "at {i}: {found}, not {expected}");
+        }
+    }
 }

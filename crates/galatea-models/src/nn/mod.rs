@@ -1,4 +1,4 @@
-//! What several families share: layers, optimizer, averages, noise, adversarial losses and penalties.
+//! What several families share: layers, optimizer, averages, noise, adversarial losses, penalties and remedies.
 
 pub mod adversarial;
 pub mod average;
@@ -7,4 +7,5 @@ pub mod loss;
 pub mod noise;
 pub mod optimizer;
 pub mod penalty;
+pub mod remedy;
 pub mod weights;

@@ -20,6 +20,8 @@ pub enum Purpose {
     Instance,
     /// Points between real and generated examples.
     Between,
+    /// Changes of pictures before the discriminator sees them.
+    Augment,
 }
 
 /// Where in training a draw is: the step, the part of the step, and the example in the batch.
@@ -54,6 +56,11 @@ pub fn uniform(seed: u64, purpose: Purpose, at: Position, rows: usize, device: &
         random::fill_uniform(seed, at.stream(purpose, row), out);
     }
     galatea_kernels::burn::from_vec(values, [rows, 1], device)
+}
+
+/// Numbers for example `row` of a training step, one after the other.
+pub fn stream(seed: u64, purpose: Purpose, at: Position, row: usize) -> random::Stream {
+    random::Stream::new(seed, at.stream(purpose, row))
 }
 
 /// Standard normal latent vectors of the samples `range`: `[n, width]`.

@@ -9,6 +9,7 @@ use burn::prelude::*;
 use galatea_data::HostTensor;
 use galatea_kernels::burn::{AdamStep, adam_step, from_vec, squared_norm, to_vec};
 
+use super::remedy::History;
 use super::weights;
 use crate::{Part, Purpose, Result};
 
@@ -23,6 +24,8 @@ pub struct Adam {
     pub epsilon: f64,
     /// Gradients whose norm over all weights is above this are scaled down to it; 0 for never.
     pub clip: f64,
+    /// Weight of the pull to the average of the weights so far, see [`History`]; 0 for none.
+    pub history: f64,
 }
 
 /// A network and what Adam keeps of its gradients.
@@ -33,6 +36,7 @@ pub struct Optimized<M> {
     steps: u64,
     /// First and second moments, flat, in the order of the network's trainable arrays.
     moments: Vec<(Tensor<1>, Tensor<1>)>,
+    history: Option<History>,
 }
 
 impl<M: Module> std::ops::Deref for Optimized<M> {
@@ -48,7 +52,8 @@ impl<M: Module> Optimized<M> {
     pub fn new(module: M, adam: Adam) -> Self {
         let mut zeros = Zeros(Vec::new());
         module.visit(&mut zeros);
-        Self { module: Some(module), adam, steps: 0, moments: zeros.0 }
+        let history = History::new(&module, adam.history);
+        Self { module: Some(module), adam, steps: 0, moments: zeros.0, history }
     }
 
     /// The network with weights that do not follow gradients; gradients still flow through to its input.
@@ -66,12 +71,15 @@ impl<M: Module> Optimized<M> {
 
     fn apply(&mut self, mut gradients: GradientsParams, learning_rate: f64) -> Option<f64> {
         self.steps += 1;
+        if let Some(history) = &self.history {
+            history.pull(&**self, &mut gradients);
+        }
         let norm = (self.adam.clip > 0.0).then(|| {
             let mut sum = Norm { gradients: &gradients, sum: 0.0 };
             (**self).visit(&mut sum);
             sum.sum.sqrt()
         });
-        let Adam { beta_1, beta_2, epsilon, clip } = self.adam;
+        let Adam { beta_1, beta_2, epsilon, clip, .. } = self.adam;
         let scale = norm.filter(|norm| *norm > clip).map_or(1.0, |norm| (clip / norm) as f32);
         let step = AdamStep {
             lr: learning_rate as f32,
@@ -83,7 +91,11 @@ impl<M: Module> Optimized<M> {
         if let Some(module) = self.module.take() {
             let moments = &mut self.moments;
             let mut update = Update { gradients: &mut gradients, moments, next: 0, step, scale };
-            self.module = Some(module.map(&mut update));
+            let module = module.map(&mut update);
+            if let Some(history) = &mut self.history {
+                history.follow(&module);
+            }
+            self.module = Some(module);
         }
         norm
     }
@@ -95,14 +107,14 @@ impl<M: Module> Optimized<M> {
 
     /// The optimizer's state as the part `name`.
     pub fn to_part(&self, name: &str) -> Part {
-        let count = |value: u64| HostTensor::new([2], vec![(value >> 24) as f32, (value & 0xff_ffff) as f32]);
-        let mut tensors = vec![("steps".to_owned(), count(self.steps))];
+        let mut tensors = vec![("steps".to_owned(), weights::count(self.steps))];
         for (i, (first, second)) in self.moments.iter().enumerate() {
             for (which, moment) in [("first", first), ("second", second)] {
                 let values = to_vec(moment.clone());
                 tensors.push((format!("{which}.{i}"), HostTensor::new([values.len()], values)));
             }
         }
+        tensors.extend(self.history.iter().flat_map(History::tensors));
         tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
         Part { name: name.to_owned(), tensors }
     }
@@ -118,8 +130,7 @@ impl<M: Module> Optimized<M> {
             return Ok(());
         }
         let part = weights::find(&format!("{name}-adam"), parts)?;
-        let steps = &weights::array(part, "steps", &[2])?.values;
-        self.steps = (steps[0] as u64) << 24 | steps[1] as u64;
+        self.steps = weights::counted(part, "steps")?;
         for (i, (first, second)) in self.moments.iter_mut().enumerate() {
             for (which, moment) in [("first", first), ("second", second)] {
                 let shape = moment.dims();
@@ -127,7 +138,7 @@ impl<M: Module> Optimized<M> {
                 *moment = from_vec(values, shape, &moment.device());
             }
         }
-        Ok(())
+        self.history.as_mut().map_or(Ok(()), |history| history.load(part))
     }
 }
 

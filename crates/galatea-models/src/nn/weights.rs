@@ -56,6 +56,20 @@ pub fn array<'a>(part: &'a Part, tensor: &str, shape: &[usize]) -> Result<&'a Ho
     Ok(found)
 }
 
+/// A count as an array, exact up to 2^48.
+pub fn count(value: u64) -> HostTensor {
+    HostTensor::new([2], vec![(value >> 24) as f32, (value & 0xff_ffff) as f32])
+}
+
+/// The count that [`count`] made the array called `tensor` of.
+///
+/// # Errors
+/// As [`array`].
+pub fn counted(part: &Part, tensor: &str) -> Result<u64> {
+    let values = &array(part, tensor, &[2])?.values;
+    Ok((values[0] as u64) << 24 | values[1] as u64)
+}
+
 #[derive(Default)]
 struct Reader {
     path: Vec<String>,

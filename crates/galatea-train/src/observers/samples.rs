@@ -1,6 +1,6 @@
-//! Grids of samples as PNG: `samples/step-001000.png`.
+//! Grids of pictures, or plots of points, as PNG: `samples/step-001000.png`.
 
-use galatea_data::{DataSpec, write};
+use galatea_data::write;
 
 use crate::{Action, Context, Event, Observer, Result, disk};
 
@@ -10,9 +10,9 @@ pub struct Samples;
 
 impl Observer for Samples {
     fn observe(&mut self, event: &Event<'_>, context: &Context<'_>) -> Result<Action> {
-        if let (Event::Sampled { samples, columns, path }, DataSpec::Images(_)) = (event, context.session.spec()) {
+        if let Event::Sampled { samples, columns, path } = event {
             path.parent().map_or(Ok(()), disk::create_folders)?;
-            write::file(path, &write::png::grid(&samples.values, *columns)?)?;
+            write::file(path, &write::overview(&samples.values, context.session.spec(), *columns)?)?;
         }
         Ok(Action::Continue)
     }

@@ -10,7 +10,7 @@ use std::{
     time::SystemTime,
 };
 
-use galatea_data::{DataSpec, write};
+use galatea_data::write;
 
 use crate::{Action, Context, Error, Event, Observer, Result, disk, plan::due};
 
@@ -72,8 +72,8 @@ impl Observer for TensorBoard {
                 let values: Vec<Vec<u8>> = all.map(|(name, value)| scalar(name, value)).collect();
                 self.summary(step, &values)?;
             }
-            Event::Sampled { samples, columns, .. } if matches!(session.spec(), DataSpec::Images(_)) => {
-                let png = write::png::grid(&samples.values, *columns)?;
+            Event::Sampled { samples, columns, .. } => {
+                let png = write::overview(&samples.values, session.spec(), *columns)?;
                 self.summary(step, &[image("samples", &png)])?;
             }
             Event::Evaluated { reading } => {

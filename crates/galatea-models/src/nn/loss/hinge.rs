@@ -14,4 +14,5 @@ pub(super) static LOSS: Loss = Loss {
     generator_sees_real: false,
     has_targets: false,
     needs_penalty: false,
+    undecided: Some(0.0),
 };

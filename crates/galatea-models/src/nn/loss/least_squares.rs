@@ -15,4 +15,5 @@ pub(super) static LOSS: Loss = Loss {
     generator_sees_real: false,
     has_targets: true,
     needs_penalty: false,
+    undecided: Some(0.5),
 };

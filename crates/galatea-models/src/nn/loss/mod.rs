@@ -32,6 +32,8 @@ pub struct Loss {
     pub has_targets: bool,
     /// Whether the loss needs a penalty on the discriminator's slope to make sense.
     pub needs_penalty: bool,
+    /// The logit at which an example is as likely real as generated; `None` where only differences of logits count.
+    pub undecided: Option<f32>,
 }
 
 /// Every loss, the default first.

@@ -16,6 +16,7 @@ pub(super) static LOSS: Loss = Loss {
     generator_sees_real: false,
     has_targets: true,
     needs_penalty: false,
+    undecided: Some(0.0),
 };
 
 /// With smoothing `a` real examples have the target `1 - a`: `(1 - a) softplus(-D(x)) + a softplus(D(x))`.

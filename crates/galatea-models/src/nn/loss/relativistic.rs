@@ -15,4 +15,5 @@ pub(super) static LOSS: Loss = Loss {
     generator_sees_real: true,
     has_targets: false,
     needs_penalty: false,
+    undecided: None,
 };

@@ -12,4 +12,5 @@ pub(super) static LOSS: Loss = Loss {
     generator_sees_real: false,
     has_targets: false,
     needs_penalty: true,
+    undecided: None,
 };
