@@ -64,18 +64,18 @@ pub struct Arrays {
 pub fn evaluate(samples: &HostTensor, reference: Reference<'_>) -> Result<Report> {
     let Reference { spec, held_back, modes, .. } = reference;
     let (n, m) = (samples.rows(), held_back.rows());
-    let (mut trial, floor_is) = Trial::of(samples.shape.clone(), reference)?;
-    if let Some(told) = Modes::of(spec) {
-        let noise = noise(spec, held_back, &samples.shape);
-        trial.modes = Some(ModeSets::new(told, [samples, held_back, &noise], modes)?);
-    }
+    let Tried { trial, noise, floor: floor_is } = Trial::of(samples.shape.clone(), reference)?;
+    let modes = Modes::of(spec).map(|told| ModeSets::new(told, [samples, held_back, &noise], modes)).transpose()?;
     let samples = trial.read(samples)?;
-    let mut report = trial.judge(&samples, floor_is, noise_is(spec))?;
+    let noise_is = if matches!(spec, DataSpec::Points(_)) { WITHIN } else { "uniform noise" };
+    let mut report = trial.judge(&samples, modes.as_ref(), floor_is, noise_is)?;
     if let (Some(drawn), Some(real)) = (&samples.probabilities, &trial.real.probabilities) {
         report.classes = Some(histogram(real, drawn)?);
     }
     if trial.features.is_none() {
-        report.notes.push(format!("no features are known for {spec}: only pixels were compared"));
+        report.notes.push(format!(
+            "no features are known for {spec}: only pixels were compared; `--features self` learns some, in about two minutes"
+        ));
     }
     report.class_names = spec.classes().to_vec();
     debug_assert_eq!((report.samples, report.real), (n, m));
@@ -117,14 +117,13 @@ pub fn evaluate_arrays(arrays: Arrays) -> Result<Report> {
         floor: halves.clone(),
         halves,
         values: "arrays",
-        modes: None,
         features: Some(features),
     };
     let ceiling = match probabilities {
         true => "random probabilities",
         false => WITHIN,
     };
-    trial.judge(&examples(samples), BY_HALVES, ceiling)
+    trial.judge(&examples(samples), None, BY_HALVES, ceiling)
 }
 
 /// Examples as all that they can be compared as.
@@ -191,9 +190,15 @@ pub(crate) struct Trial {
     halves: Option<[Examples; 2]>,
     /// What values are called.
     values: &'static str,
-    /// Of toy data.
-    modes: Option<ModeSets>,
     features: Option<FeaturesId>,
+}
+
+/// A trial, and what it was made with.
+pub(crate) struct Tried {
+    pub(crate) trial: Trial,
+    noise: HostTensor,
+    /// What the floor is.
+    floor: &'static str,
 }
 
 /// Modes of toy data, of as many examples as the protocol takes.
@@ -270,8 +275,8 @@ impl Values {
 }
 
 impl Trial {
-    /// What samples of this shape, `[n, ..]`, are judged by, and what the floor is.
-    pub(crate) fn of(shape: Vec<usize>, reference: Reference<'_>) -> Result<(Self, &'static str)> {
+    /// What samples of this shape, `[n, ..]`, are judged by.
+    pub(crate) fn of(mut shape: Vec<usize>, reference: Reference<'_>) -> Result<Tried> {
         let Reference { spec, held_back, train, features, .. } = reference;
         let read_by = match features {
             Some(features) => Some(features),
@@ -289,20 +294,25 @@ impl Trial {
             }
             None => (halves.clone(), BY_HALVES),
         };
+        shape[0] = n.min(MOST_NOISE);
+        let is_points = matches!(spec, DataSpec::Points(_));
+        let noise = match is_points {
+            true => uniform_within(held_back, shape[0]),
+            false => uniform(&shape),
+        };
         let trial = Self {
             real,
             train: train.cloned().map(Points::single).transpose()?,
-            noise: read(&noise(spec, held_back, &shape))?,
+            noise: read(&noise)?,
             floor,
             halves,
-            values: if matches!(spec, DataSpec::Points(_)) { "points" } else { "pixels" },
-            modes: None,
+            values: if is_points { "points" } else { "pixels" },
             features: read_by
                 .as_ref()
                 .map(|features| FeaturesId { name: features.name().to_owned(), hash: features.hash() }),
             read_by,
         };
-        Ok((trial, floor_is))
+        Ok(Tried { trial, noise, floor: floor_is })
     }
 
     /// Samples as all that they can be compared as.
@@ -310,7 +320,7 @@ impl Trial {
         Examples::read(samples, self.read_by.as_deref())
     }
 
-    fn judge(&self, samples: &Examples, floor: &str, ceiling: &str) -> Result<Report> {
+    fn judge(&self, samples: &Examples, modes: Option<&ModeSets>, floor: &str, ceiling: &str) -> Result<Report> {
         let (n, m) = (samples.rows(), self.real.rows());
         if n.min(m) < 2 {
             return Err(Error::samples(
@@ -336,7 +346,7 @@ impl Trial {
         };
         for metric in METRICS {
             let needs = metric.needs;
-            if let (Space::Modes, Some(modes)) = (needs.space, &self.modes) {
+            if let (Space::Modes, Some(modes)) = (needs.space, modes) {
                 report.take(modes.rows(metric)?);
                 continue;
             }
@@ -405,19 +415,6 @@ fn standard_errors(prepared: &Prepared<'_>, n: usize, m: usize, least: usize) ->
         (squares / (HALVES - 1) as f64 * share / (1.0 - share)).sqrt()
     };
     Ok(Some((0..values[0].len()).map(deviation).collect()))
-}
-
-/// Examples without any sense, as many as samples of `shape` but not more than are needed.
-fn noise(spec: &DataSpec, held_back: &HostTensor, shape: &[usize]) -> HostTensor {
-    let rows = shape[0].min(MOST_NOISE);
-    match spec {
-        DataSpec::Points(_) => uniform_within(held_back, rows),
-        _ => uniform(&[&[rows], &shape[1..]].concat()),
-    }
-}
-
-fn noise_is(spec: &DataSpec) -> &'static str {
-    if matches!(spec, DataSpec::Points(_)) { WITHIN } else { "uniform noise" }
 }
 
 /// Uniform noise in `[-1, 1]`.

@@ -1,6 +1,7 @@
 //! What pictures are compared by: features are part of the name of every number that rests on them.
 
 mod inception;
+mod own;
 mod pickle;
 mod random_conv;
 mod weight_file;
@@ -9,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use burn::prelude::Device;
-use galatea_data::{DataSpec, HostTensor};
+use galatea_data::{DataSpec, Dataset, HostTensor};
 use galatea_models::Part;
 use galatea_models::classifier::Classifier;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -67,6 +68,8 @@ pub enum Takes {
     Nothing,
     /// A file of weights.
     File,
+    /// Examples to learn from.
+    Data,
 }
 
 /// What features are made ready with.
@@ -76,17 +79,30 @@ pub struct Opening<'a> {
     pub spec: &'a DataSpec,
     /// A file of weights, where the user names one.
     pub weights: Option<&'a Path>,
+    /// What may be learnt from: never what samples are judged by.
+    pub learn: Option<Learn<'a>>,
+    /// Where what was learnt is kept for the next time.
+    pub cache: Option<&'a Path>,
+}
+
+/// Examples that features may learn from.
+#[derive(Clone, Copy)]
+pub struct Learn<'a> {
+    /// The data.
+    pub data: &'a dyn Dataset,
+    /// Which of them.
+    pub examples: &'a [usize],
 }
 
 impl<'a> Opening<'a> {
     /// With nothing but the data's kind.
     pub fn new(spec: &'a DataSpec) -> Self {
-        Self { spec, weights: None }
+        Self { spec, weights: None, learn: None, cache: None }
     }
 }
 
 /// Every kind of features; the first that suits is taken when none are named. Adding one is its file and its line.
-pub static KINDS: &[&Kind] = &[&DIGITS_LENET, &NUMBERS, &PIXELS, &random_conv::KIND, &inception::KIND];
+pub static KINDS: &[&Kind] = &[&DIGITS_LENET, &POINTS, &PIXELS, &random_conv::KIND, &own::KIND, &inception::KIND];
 
 /// The features for data like these, if there are any.
 ///
@@ -170,17 +186,6 @@ fn in_batches(
     Ok(HostTensor::new([n, features.len() / n.max(1)], features))
 }
 
-/// The numbers of points, which have features enough in them.
-static NUMBERS: Kind = Kind {
-    name: "points",
-    summary: "the numbers of points themselves",
-    takes: Takes::Nothing,
-    readable: "points",
-    reads: |shape| shape.len() == 1,
-    suits: |spec| matches!(spec, DataSpec::Points(_)),
-    open: |_| Ok(Arc::new(Pixels(&NUMBERS))),
-};
-
 /// The values themselves: what neighbours and spreads of pictures are without any features. Distances of pixels are not how alike
 /// pictures look, so they are taken only when asked for.
 static PIXELS: Kind = Kind {
@@ -190,15 +195,43 @@ static PIXELS: Kind = Kind {
     readable: "everything",
     reads: |_| true,
     suits: |_| false,
-    open: |_| Ok(Arc::new(Pixels(&PIXELS))),
+    open: |_| Ok(Arc::new(Pixels)),
+};
+
+/// The numbers of points, which have features enough in them.
+static POINTS: Kind = Kind {
+    name: "points",
+    summary: "the numbers of points; taken for points",
+    takes: Takes::Nothing,
+    readable: "points",
+    reads: |shape| shape.len() == 1,
+    suits: |spec| matches!(spec, DataSpec::Points(_)),
+    open: |_| Ok(Arc::new(Numbers)),
 };
 
 #[derive(Debug)]
-struct Pixels(&'static Kind);
+struct Numbers;
+
+impl Features for Numbers {
+    fn name(&self) -> &str {
+        POINTS.name
+    }
+
+    fn hash(&self) -> String {
+        Pixels.hash()
+    }
+
+    fn read(&self, examples: &HostTensor) -> Result<Reading> {
+        Pixels.read(examples)
+    }
+}
+
+#[derive(Debug)]
+struct Pixels;
 
 impl Features for Pixels {
     fn name(&self) -> &str {
-        self.0.name
+        PIXELS.name
     }
 
     fn hash(&self) -> String {
@@ -225,6 +258,11 @@ static DIGITS_LENET: Kind = Kind {
     },
     open: |_| Ok(Arc::new(DigitsLenet)),
 };
+
+/// The classifier of digits, for those who count them.
+pub(crate) fn digits() -> &'static dyn Features {
+    &DigitsLenet
+}
 
 #[derive(Debug)]
 struct DigitsLenet;

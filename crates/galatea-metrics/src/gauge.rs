@@ -3,7 +3,7 @@
 use galatea_data::HostTensor;
 
 use crate::evaluate::{Reference, Trial};
-use crate::metric::{Better, METRICS, Metric, Number};
+use crate::metric::{Better, METRICS, Metric, Needs, Number, Space};
 use crate::report::Row;
 use crate::{Error, Result};
 
@@ -24,9 +24,8 @@ impl Gauge {
     pub fn new(number: &str, shape: Vec<usize>, reference: Reference<'_>) -> Result<Self> {
         let (n, m) = (shape[0], reference.held_back.rows());
         let spec = reference.spec;
-        let (trial, _) = Trial::of(shape, reference)?;
-        let auto =
-            if trial.real.as_points(crate::metric::Space::Features).is_some() { FIRST } else { WITHOUT_FEATURES };
+        let trial = Trial::of(shape, reference)?.trial;
+        let auto = if trial.real.as_points(Space::Features).is_some() { FIRST } else { WITHOUT_FEATURES };
         let (metric, at) = choosing(if number == "auto" { auto } else { number })?;
         if trial.real.as_points(metric.needs.space).is_none() {
             return Err(Error::samples(
@@ -77,7 +76,10 @@ const WITHOUT_FEATURES: &str = "sliced-wasserstein";
 /// # Errors
 /// If there is no such number.
 pub fn choosing(number: &str) -> Result<(&'static Metric, usize)> {
-    let suits = |metric: &Metric, of: &Number| !metric.needs.train && of.better != Better::LikeReal;
+    let suits = |metric: &Metric, of: &Number| {
+        let Needs { space, train, .. } = metric.needs;
+        !train && space != Space::Modes && of.better != Better::LikeReal
+    };
     let all =
         METRICS.iter().flat_map(|metric| metric.numbers.iter().enumerate().map(move |(at, of)| (*metric, at, of)));
     let mut known = vec!["auto"];

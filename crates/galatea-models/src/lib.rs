@@ -1,6 +1,7 @@
 //! Everything that can be trained and sampled: one file per family in `families/`, shared parts in `nn/`.
 
 pub mod classifier;
+pub mod encoder;
 mod error;
 pub mod families;
 mod model;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use galatea_data::formats::{Rows, read_rows};
 use galatea_data::{DataOptions, DataSpec, Dataset, HostTensor, Split, settings, split};
-use galatea_metrics::features::{self, Features, Opening};
+use galatea_metrics::features::{self, Features, Learn, Opening};
 use galatea_metrics::mode_coverage::Modes;
 use galatea_metrics::{Arrays, Points, Reference, Report, Row};
 use galatea_models::{SampleRequest, Session};
@@ -53,17 +53,24 @@ impl EvalOptions {
         }
     }
 
-    /// The features that are named, or else those that suit the data, if any do.
+    /// The features that are named, or else those that suit the data, if any do. Some learn from `examples` of the data, which
+    /// must not be those that samples are judged by.
     ///
     /// # Errors
     /// As [`check_features`](Self::check_features); also if a file cannot be read.
-    pub(crate) fn open_features(&self, data: &dyn Dataset) -> Result<Option<Arc<dyn Features>>> {
+    pub(crate) fn open_features(&self, data: &dyn Dataset, examples: &[usize]) -> Result<Option<Arc<dyn Features>>> {
         let spec = data.spec();
         self.check_features(spec)?;
         if self.features == "auto" {
             return Ok(features::suiting(spec)?);
         }
-        let opening = Opening { weights: self.feature_weights.as_deref().map(Path::new), ..Opening::new(spec) };
+        let cache = cache();
+        let opening = Opening {
+            weights: self.feature_weights.as_deref().map(Path::new),
+            learn: Some(Learn { data, examples }),
+            cache: cache.as_deref(),
+            spec,
+        };
         Ok(Some(features::open(&self.features, &opening)?))
     }
 }
@@ -142,15 +149,19 @@ pub fn compare(comparison: &Comparison) -> Result<(Report, Vec<String>)> {
     let (drawn, _, samples) = open(&comparison.samples)?;
     let (data, eval, held_back) = open(&comparison.against)?;
     same_shape(data.spec(), &format!("`{}` are", comparison.samples), drawn.spec())?;
+    let mut learn = None;
     let train = match &comparison.train {
         Some(source) => {
             let (train, _, examples) = open(source)?;
             same_shape(data.spec(), &format!("`{source}` are"), train.spec())?;
+            learn = Some(train);
             Some(shuffled(&examples))
         }
         None => None,
     };
-    let features = eval.open_features(&*data)?;
+    // Without a training set nothing is learnt, and features that must learn say so.
+    let all: Vec<usize> = (0..learn.as_ref().map_or(0, |train| train.len())).collect();
+    let features = eval.open_features(&**learn.as_ref().unwrap_or(&data), &all)?;
     let reference =
         Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features, modes: None };
     Ok((galatea_metrics::evaluate(&samples, reference)?, notes))
@@ -242,6 +253,11 @@ fn same_shape(data: &DataSpec, what: &str, other: &DataSpec) -> Result<()> {
     ))
 }
 
+/// Where features that were learnt are kept.
+fn cache() -> Option<PathBuf> {
+    galatea_data::formats::data_home().ok().map(|home| home.join("features"))
+}
+
 /// What the examples of a run are for.
 pub(crate) struct Parts {
     /// Those that are trained on, and those that the result is judged by.
@@ -294,7 +310,7 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
         true => None,
         false => Some(shuffled(&evenly(data, &split.train, MAX_TRAIN)?)),
     };
-    let features = eval.open_features(data)?;
+    let features = eval.open_features(data, &split.train)?;
     let samples = session.sample(&SampleRequest::new(eval.seed, count.max(2) as u64))?.values;
     let modes = modes_of(session, data, split, eval.seed)?;
     let modes = modes.as_ref().map(|[drawn, real]| [drawn, real]);

@@ -46,7 +46,7 @@ impl Watch {
         let count = wanted.min(split.held_back.len());
         let real = evenly(data, &split.held_back, count)?;
         let seen = shuffled(&evenly(data, &split.train, count)?);
-        let features = eval.open_features(data)?;
+        let features = eval.open_features(data, &split.train)?;
         let reference = Reference { spec: data.spec(), held_back: &real, train: Some(&seen), features, modes: None };
         let mut shape = real.shape.clone();
         shape[0] = count;

@@ -111,8 +111,9 @@ fn train(learn: &Learn<'_>, config: &Config, shape: [usize; 3]) -> Result<Vec<u8
             )
         });
     }
-    encode_weights(&encoder.part())
-        .map_err(|error| Error::samples(format!("the weights of the encoder cannot be written: {error}"), "train it again"))
+    encode_weights(&encoder.part()).map_err(|error| {
+        Error::samples(format!("the weights of the encoder cannot be written: {error}"), "train it again")
+    })
 }
 
 #[derive(Debug)]
