@@ -61,6 +61,6 @@ def channels_first(network, name, value):
     channels, side = network.pictures[0]
     if name == "start":
         return value.unflatten(0, (side, side, channels)).movedim(2, 0).flatten(0, 2)
-    if name in ("end", "classes") and value.dim() == 2:
+    if name == "end" and value.dim() == 2:
         return value.unflatten(1, (side, side, channels)).movedim(3, 1).flatten(1)
     return value

@@ -280,19 +280,11 @@ fn convolve(
             None => Runs { rows, columns, runs: runs(rows, columns.taps.clone()), pair: None },
             Some(Pairing { taps, shift, step }) => {
                 let shift = *shift as isize;
-                let of = |each: &dyn Fn(&[usize; 2], isize) -> (usize, isize)| {
-                    runs(rows, taps.iter().map(|(pair, at)| each(pair, *at)).collect())
-                };
-                Runs {
-                    rows,
-                    columns,
-                    runs: of(&|pair, at| (made(pair, 0), at + shift)),
-                    pair: Some(Pair {
-                        step: *step,
-                        first: of(&|pair, at| (pair[0], at)),
-                        second: of(&|pair, at| (made(pair, 1), at + shift)),
-                    }),
-                }
+                let shared = taps.iter().map(|(pair, at)| (made(pair, 0), at + shift)).collect();
+                let first = taps.iter().map(|(pair, at)| (pair[0], *at)).collect();
+                let second = taps.iter().map(|(pair, at)| (made(pair, 1), at + shift)).collect();
+                let pair = Pair { step: *step, first: runs(rows, first), second: runs(rows, second) };
+                Runs { rows, columns, runs: runs(rows, shared), pair: Some(pair) }
             }
         })
         .collect();
@@ -303,7 +295,7 @@ fn convolve(
     let per_picture = per_source + result.iter().product::<usize>();
     let block = 65_536usize.div_ceil(per_picture).min(shape.n.div_ceil(4 * threads())).max(1);
     let blocks = shape.n.div_ceil(block);
-    let group = if blocks >= 4 * threads() { count } else { 1 };
+    let group = if blocks >= 4 * threads() { count.max(1) } else { 1 };
     let groups = count.div_ceil(group);
     let out = Shared::new(to);
     tasks(blocks * groups, shape.products(), |task| {
@@ -323,9 +315,12 @@ fn convolve(
     });
 }
 
+/// A class, and how its places are done in pairs, if they are.
+type Paired = (Class, Option<Pairing>);
+
 /// Classes of places along a row, with the pairing of those whose places are done in pairs, of which they then keep the
 /// first of each; and all pairs of taps.
-fn in_pairs(classes: Vec<Class>, is_worth_it: bool) -> (Vec<(Class, Option<Pairing>)>, Vec<[usize; 2]>) {
+fn in_pairs(classes: Vec<Class>, is_worth_it: bool) -> (Vec<Paired>, Vec<pairs::Taps>) {
     let (mut out, mut pairs) = (Vec::new(), Vec::new());
     for mut class in classes {
         let Some(pairing) = Some(()).filter(|()| is_worth_it).and_then(|()| pairs::pairing(&class)) else {
@@ -401,7 +396,7 @@ simd_fn! {
         unsafe {
             let row = |i: usize| {
                 let (a, c) = place(i);
-                (plain[a..].as_ptr(), out.at(c))
+                (plain.as_ptr().wrapping_add(a), out.at(c))
             };
             let Some(pair) = &class.pair else {
                 return tile.rows::<S>(count, row, |row| apply::<S>(function, row));
@@ -414,7 +409,7 @@ simd_fn! {
             for (runs, step) in [(&pair.first, 0), (&pair.second, step)] {
                 let row = |i: usize| {
                     let (a, c) = place(i);
-                    (differences[a..].as_ptr(), out.at(c + step))
+                    (differences.as_ptr().wrapping_add(a), out.at(c + step))
                 };
                 let tile = Tile { runs, start: Start::Accumulate, ..tile };
                 tile.rows::<S>(count, row, |row| apply::<S>(function, row));

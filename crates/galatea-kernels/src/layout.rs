@@ -52,11 +52,11 @@ simd_fn! {
 /// If the lengths are other ones.
 pub fn transpose(batch: usize, rows: usize, columns: usize, from: &[f32], to: &mut [f32]) {
     assert!(from.len() == batch * rows * columns && to.len() == from.len(), "a matrix and its transpose");
-    if rows == 1 || columns == 1 {
+    if rows == 1 || columns == 1 || from.is_empty() {
         to.copy_from_slice(from);
         return;
     }
-    // Blocks of whole rows of the source, of a size that fits the nearest caches.
+    // Blocks of whole rows of the source: of a size that fits the nearest caches, unless rows are very long.
     let block = (8192 / columns).next_multiple_of(8).max(8);
     let blocks = rows.div_ceil(block);
     let to = Shared::new(to);
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn matrices_are_turned_over() {
         for (batch, rows, columns) in
-            [(1, 1, 1), (3, 7, 9), (2, 8, 16), (1, 100, 33), (2, 65, 64), (1, 0, 5), (1, 11, 9000)]
+            [(1, 1, 1), (3, 7, 9), (2, 8, 16), (1, 100, 33), (2, 65, 64), (1, 0, 5), (1, 5, 0), (1, 11, 9000)]
         {
             let from: Vec<f32> = (0..batch * rows * columns).map(|i| i as f32).collect();
             let mut to = vec![f32::NAN; from.len()];

@@ -6,20 +6,22 @@
 //! y = (x_0 - x_1) g + x_1 (g + g'),    y' = x_1 (g + g') + (x_1 - x_2) (-g')
 //! ```
 //!
-//! The middle product is shared, and differences `x_0 - x_1` are made once for a whole picture. A kernel of 4 with a stride
-//! of 2 is two such pairs.
+//! The middle product is shared, and differences `x_0 - x_1` are made for whole pictures. A kernel of 4 with a stride of 2
+//! is two such pairs. The error is relative to the larger of two neighbours.
 //!
-//! Paper: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", arXiv:1509.09308, section 4.1, their
-//! F(2, 2).
+//! Paper: Winograd 1980, "Arithmetic Complexity of Computations", the minimal filter of two taps and two outputs; Lavin and
+//! Gray 2016, "Fast Algorithms for Convolutional Neural Networks", arXiv:1509.09308, which brought such filters to
+//! convolutions.
 //! Differs: along rows only, and places without a neighbour are done directly, so that borders need no padding. An
-//! infinity may come out as NaN, since it is subtracted from itself.
+//! infinity may come out as NaN, since it is subtracted from another one, and differences of values near the largest float
+//! overflow.
 
 use crate::buffer::Buffer;
 use crate::conv::{Class, PictureShape};
 use crate::simd::simd_fn;
 
 /// Two taps, the second of which meets at one place what the first meets at the next place.
-type Taps = [usize; 2];
+pub(crate) type Taps = [usize; 2];
 
 /// How the places of a class are done in pairs.
 #[derive(Debug, PartialEq)]

@@ -162,6 +162,11 @@ fn convolutions_of_training() {
         square(1, [17, 5, 5], 33, 1, 1, 0),
         square(2, [16, 8, 8], 48, 5, 3, 2),
         square(0, [8, 8, 8], 8, 4, 2, 1),
+        // Neighbours share products: one pair of taps, two of one shift, a row of just two places, and no result at all.
+        square(2, [17, 5, 6], 33, 2, 1, 0),
+        square(2, [16, 7, 7], 17, 4, 1, 1),
+        ConvShape::gathering(3, [16, 1, 3], 16, [1, 2], [1, 1], [0, 0]).unwrap(),
+        square(64, [8, 4, 4], 0, 1, 1, 0),
         // A kernel that is smaller than its stride leaves pixels that nobody meets.
         square(2, [9, 10, 12], 10, 2, 3, 0),
         // In one dimension.

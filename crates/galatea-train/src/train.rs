@@ -157,10 +157,11 @@ impl Course<'_> {
         loop {
             match self.stretch()? {
                 Outcome::Ended(end) => return self.end(end),
-                Outcome::Ill(finding, error) => match (self.heal(&finding)?, error) {
-                    (false, Some(error)) => return Err(error),
-                    _ => {}
-                },
+                Outcome::Ill(finding, error) => {
+                    if let (false, Some(error)) = (self.heal(&finding)?, error) {
+                        return Err(error);
+                    }
+                }
                 Outcome::On => {}
             }
         }

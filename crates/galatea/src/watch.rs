@@ -95,7 +95,7 @@ impl Observer for Watch {
                 let name = format!("{VALIDATION}{}-", self.gauge.number().name);
                 let before = readings(context.run)?.into_iter().filter(|line| line.step <= *done && line.reading.best);
                 self.best =
-                    before.filter(|line| line.reading.metric.starts_with(&name)).last().map(|l| l.reading.value);
+                    before.rev().find(|line| line.reading.metric.starts_with(&name)).map(|line| line.reading.value);
             }
             Event::Step { .. } if context.step.is_multiple_of(self.every) || context.step == context.plan.steps => {
                 return Ok(Action::Evaluated(vec![self.judge(context)?]));

@@ -107,6 +107,7 @@ fn in_place<const N: usize, const D: usize>(
     gradient: Tensor<D>,
     step: impl FnOnce([&mut [f32]; N], &[f32]),
 ) -> [Tensor<D>; N] {
+    assert!(tensors.iter().all(|x| x.dims() == gradient.dims()), "a gradient, and what the optimizer keeps, per value");
     let mut tensors = tensors.map(|x| own(flat(x)));
     let gradient = flat(gradient);
     step(tensors.each_mut().map(|x| x.storage_mut::<f32>()), values(&gradient));

@@ -172,11 +172,10 @@ pub(super) fn sgd_step<const D: usize>(
 }
 
 pub(super) fn cross_entropy(x: Tensor<2>, labels: &[u32]) -> Tensor<1> {
-    let [rows, classes] = x.dims();
-    let mut chosen = vec![0.0; rows * classes];
-    labels.iter().enumerate().for_each(|(row, label)| chosen[row * classes + *label as usize] = 1.0);
-    let chosen = super::from_vec(chosen, [rows, classes], &x.device());
-    (activation::log_softmax(x, 1) * chosen).sum().mul_scalar(-1.0 / rows.max(1) as f64)
+    let [rows, _] = x.dims();
+    let labels: Vec<i64> = labels.iter().map(|label| i64::from(*label)).collect();
+    let labels = Tensor::<2, Int>::from_data(burn::tensor::TensorData::new(labels, [rows, 1]), &x.device());
+    activation::log_softmax(x, 1).gather(1, labels).sum().mul_scalar(-1.0 / rows.max(1) as f64)
 }
 
 pub(super) fn layer_norm(

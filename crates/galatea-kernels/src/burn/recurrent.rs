@@ -67,8 +67,7 @@ pub fn lstm(x: Tensor<3>, weights: Recurrent, h: Tensor<2>, c: Tensor<2>) -> (Te
         return plain::lstm(x, weights, h, c);
     }
     let (x, [input, recurrent], bias) = dispatched(x, weights);
-    let states = [h, c].map(Tensor::into_dispatch);
-    let [h, c] = states;
+    let [h, c] = [h, c].map(Tensor::into_dispatch);
     let (y, c) = Dispatch::fused_recurrent(x, input, recurrent, bias, h, c, Cell::Lstm);
     (Tensor::from_dispatch(y), Tensor::from_dispatch(c))
 }

@@ -112,9 +112,12 @@ fn linear_layers_agree() {
 
 #[test]
 fn convolutions_agree() {
-    for ([n, inputs, height, width], outputs, kernel, stride, padding, output_padding) in
-        [([2, 1, 9, 8], 12, [4, 4], [2, 2], [1, 1], [1, 0]), ([3, 20, 6, 7], 9, [3, 2], [1, 2], [1, 0], [0, 1])]
-    {
+    for ([n, inputs, height, width], outputs, kernel, stride, padding, output_padding) in [
+        ([2, 1, 9, 8], 12, [4, 4], [2, 2], [1, 1], [1, 0]),
+        ([3, 20, 6, 7], 9, [3, 2], [1, 2], [1, 0], [0, 1]),
+        // Neighbours share products.
+        ([2, 17, 6, 14], 20, [4, 4], [2, 2], [1, 1], [0, 0]),
+    ] {
         let at = ConvGeometry { stride, padding, output_padding: [0, 0] };
         let back = ConvGeometry { output_padding, ..at };
         for function in FUNCTIONS {
@@ -242,6 +245,9 @@ fn changes_of_pictures_agree() {
 #[test]
 fn cross_entropy_agrees() {
     let labels = [3, 0, 1, 3, 2, 2, 1];
+    let masked = from_vec(vec![f32::NEG_INFINITY, 3.0], [1, 2], &Device::flex());
+    assert_eq!(to_vec(cross_entropy(masked.clone(), &[1])), [0.0]);
+    assert_eq!(to_vec(plain::cross_entropy(masked, &[1])), [0.0]);
     let leaves = (leaf(1, [7, 4]), leaf(2, [1, 1]), leaf(3, [1, 1]));
     compare("cross-entropy", leaves, |fused, x, a, b| {
         let loss = if fused { cross_entropy(x, &labels) } else { plain::cross_entropy(x, &labels) };

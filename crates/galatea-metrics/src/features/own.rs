@@ -4,7 +4,7 @@
 //! features judge pictures that are no photographs better than those of a classifier of photographs.
 //! Differs: the encoder is small, and learns from the data at hand; see `galatea_models::encoder`.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use burn::prelude::Device;
@@ -76,7 +76,7 @@ fn key(learn: &Learn<'_>, config: &Config) -> String {
 }
 
 /// A cache that cannot be written to costs time and nothing else.
-fn keep(path: &PathBuf, bytes: &[u8]) {
+fn keep(path: &Path, bytes: &[u8]) {
     if let Some(folder) = path.parent() {
         let made = std::fs::create_dir_all(folder);
         if made.is_ok() {

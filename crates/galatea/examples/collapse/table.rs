@@ -27,7 +27,7 @@ impl Outcome {
         let step = self.findings.first()?.step;
         let before = self.truths.iter().filter(|truth| truth.step <= step && truth.attempt == 0);
         let best = before.clone().map(|truth| truth.coverage).fold(0.0, f64::max);
-        let now = before.last().map_or(0.0, |truth| truth.coverage);
+        let now = before.next_back().map_or(0.0, |truth| truth.coverage);
         Some((step, if best < NOTHING { 1.0 } else { now / best }))
     }
 }
@@ -86,8 +86,10 @@ pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
             continue;
         };
         let healthy = coverage(&of(control, false));
-        let failed: Vec<&&Outcome> =
-            runs.iter().filter(|run| run.error.is_some() || !(run.end().coverage >= FAILED * healthy)).collect();
+        let failed: Vec<&&Outcome> = runs
+            .iter()
+            .filter(|run| run.error.is_some() || run.end().coverage.is_nan() || run.end().coverage < FAILED * healthy)
+            .collect();
         let mut seen: Vec<(u64, f64)> = failed.iter().filter_map(|run| run.detection()).collect();
         let early = seen.iter().filter(|(_, share)| *share >= 0.5).count();
         (all_failed, all_named, all_early) = (all_failed + failed.len(), all_named + seen.len(), all_early + early);

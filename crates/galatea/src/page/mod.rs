@@ -190,11 +190,13 @@ fn neighbours(generator: &Generator, known: &Known<'_>) -> Result<Option<String>
     let found = nearest(&Points::single(drawn.clone())?, &points, NEIGHBOURS);
     let mut values = Vec::with_capacity(BESIDE * (1 + NEIGHBOURS) * elements);
     (0..BESIDE).for_each(|i| values.extend_from_slice(drawn.row(i)));
-    for rank in 0..NEIGHBOURS {
-        (0..BESIDE).for_each(|i| values.extend_from_slice(train.row(found[i][rank].index)));
+    // Fewer where there are fewer examples.
+    let ranks = found.first().map_or(0, Vec::len).min(NEIGHBOURS);
+    for rank in 0..ranks {
+        found.iter().take(BESIDE).for_each(|list| values.extend_from_slice(train.row(list[rank].index)));
     }
     let mut shape = drawn.shape.clone();
-    shape[0] = BESIDE * (1 + NEIGHBOURS);
+    shape[0] = BESIDE * (1 + ranks);
     let png = write::png::grid(&HostTensor::new(shape, values), BESIDE)?;
     let median = |mut distances: Vec<f64>| {
         distances.sort_unstable_by(f64::total_cmp);
