@@ -25,7 +25,7 @@ impl Outcome {
     /// The step of the first finding, and the coverage then as a share of the best before.
     fn detection(&self) -> Option<(u64, f64)> {
         let step = self.findings.first()?.step;
-        let before = self.truths.iter().filter(|truth| truth.step <= step && truth.attempt == 0);
+        let mut before = self.truths.iter().filter(|truth| truth.step <= step && truth.attempt == 0);
         let best = before.clone().map(|truth| truth.coverage).fold(0.0, f64::max);
         let now = before.next_back().map_or(0.0, |truth| truth.coverage);
         Some((step, if best < NOTHING { 1.0 } else { now / best }))
