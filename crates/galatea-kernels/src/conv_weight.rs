@@ -30,7 +30,7 @@ pub fn weight_gradient(shape: &ConvShape, big: &[f32], small: &[f32], dw: &mut [
 
     let outputs = shape.small[0];
     let mut by_tap = Buffer::new(shape.taps() * outputs * channels);
-    let block = outputs.div_ceil(2 * threads()).next_multiple_of(8);
+    let block = outputs.div_ceil(2 * threads()).next_multiple_of(8).max(8);
     let taps: Vec<[Reach; 2]> = (0..shape.kernel[0])
         .flat_map(|y| (0..shape.kernel[1]).map(move |x| [reach(shape, 0, y), reach(shape, 1, x)]))
         .collect();

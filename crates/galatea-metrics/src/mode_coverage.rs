@@ -215,7 +215,8 @@ mod tests {
         let read = modes.read(&batch.values).unwrap();
         let labels = batch.labels.unwrap();
         let right = (0..600).filter(|i| read.row(*i) == [f64::from(labels[*i]), 1_000.0]).count();
-        assert!(right > 580, "{right} of 600");
+        // Of single digits it sees 98.5 % rightly, so of three 95.6 %; less four standard errors.
+        assert!(right > 553, "{right} of 600");
         let found = judged(data.spec(), &batch.values);
         assert!(found[1].is_nan() && found[0] > 400.0, "{found:?}");
         assert!(Modes::of(opened("digits").spec()).is_none());
