@@ -248,8 +248,8 @@ fn a_failure_is_told_and_healing_is_the_same_for_any_threads_and_after_a_kill() 
     let json = folder.good(&[HOPELESS, &["heal=auto", "--json"]].concat());
     let events: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |name: &str| events.iter().find(|event| event["event"] == name).unwrap();
-    assert_eq!((&of("finding")["step"], &of("intervention")["back_to"]), (&100.into(), &0.into()));
-    assert_eq!(of("finished")["interventions"][0]["kind"], "dropped-modes");
+    assert_eq!((&of("finding")["step"], &of("intervention")["back_to"]), (&60.into(), &0.into()));
+    assert_eq!(of("finished")["interventions"][0]["kind"], "overpowering");
     assert!(!text(&folder.run(&[HOPELESS, &["monitor=off"]].concat()).stderr).contains("monitor:"));
 }
 
