@@ -64,7 +64,7 @@ pub fn count(value: u64) -> HostTensor {
 /// The count that [`count`] made the array called `tensor` of.
 ///
 /// # Errors
-/// As [`array`].
+/// As [`array()`].
 pub fn counted(part: &Part, tensor: &str) -> Result<u64> {
     let values = &array(part, tensor, &[2])?.values;
     Ok((values[0] as u64) << 24 | values[1] as u64)
