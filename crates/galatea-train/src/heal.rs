@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use galatea_data::{choice, settings};
+use galatea_models::Session;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -70,10 +71,29 @@ pub(crate) fn apply(settings: &mut Table, interventions: &[Intervention]) {
     }
 }
 
+/// What a change may depend on beside the setting's own value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'a> {
+    /// All settings of the model.
+    pub(crate) all: &'a Table,
+    /// What its family takes for such data where nothing is said.
+    pub(crate) usual: &'a Table,
+}
+
+/// What the family of a session takes for its data where nothing is said; nothing of a family that is not registered.
+pub(crate) fn usual(session: &dyn Session) -> Table {
+    let Ok(family) = galatea_models::registry::family(session.info().name) else { return Table::new() };
+    let mut usual = family.defaults();
+    let preset = family.usual_preset(session.spec().kind());
+    let preset = family.presets().iter().find(|known| Some(known.name) == preset);
+    usual.extend(preset.and_then(|preset| preset.settings.parse::<Table>().ok()).unwrap_or_default());
+    usual
+}
+
 /// A change of one setting: the value that it gets, if that is a change for the better.
 struct Change {
     key: &'static str,
-    to: fn(&Value, &Table) -> Option<Value>,
+    to: fn(&Value, Known<'_>) -> Option<Value>,
 }
 
 /// `key` is off, and is switched on.
@@ -83,71 +103,97 @@ macro_rules! switch_on {
     };
 }
 
-/// The slope of the discriminator at real examples is bounded, unless it is in another way.
+/// The slope of the discriminator at real examples is bounded as is usual, unless it is in another way.
 const R1: Change = Change {
     key: "r1",
-    to: |now, all| {
-        let bounded = ["gradient_penalty", "r2"].iter().any(|key| all.get(*key).is_some_and(|value| !is_off(value)));
-        (is_off(now) && !bounded).then(|| Value::Float(1.0))
+    to: |now, known| {
+        let on = |table: &Table, key: &str| table.get(key).filter(|value| !is_off(value)).cloned();
+        let is_bounded = on(known.all, "gradient_penalty").is_some();
+        (is_off(now) && !is_bounded).then(|| on(known.usual, "r1").unwrap_or(Value::Float(1.0)))
     },
 };
+/// The same at samples, where that is usual.
+const R2: Change =
+    Change { key: "r2", to: |now, known| known.usual.get("r2").filter(|usual| is_off(now) && !is_off(usual)).cloned() };
 /// Its generator has no slope where the discriminator wins.
 const LOSS: Change = Change {
     key: "loss",
-    to: |now, _| (now.as_str() == Some("minimax")).then(|| Value::String("non-saturating".into())),
+    to: |now, known| {
+        let is_minimax = |loss: &Value| loss.as_str() == Some("minimax");
+        let usual = known.usual.get("loss").filter(|loss| !is_minimax(loss)).cloned();
+        is_minimax(now).then(|| usual.unwrap_or_else(|| "non-saturating".into()))
+    },
 };
-const MOMENTUM: Change = Change { key: "beta_1", to: |now, _| (now.as_float()? > 0.5).then_some(Value::Float(0.5)) };
+const MOMENTUM: Change = Change {
+    key: "beta_1",
+    to: |now, known| {
+        let usual = known.usual.get("beta_1").and_then(Value::as_float).unwrap_or(0.5);
+        (now.as_float()? > usual.max(0.5)).then_some(Value::Float(usual.min(0.5)))
+    },
+};
 const ONE_STEP: Change = Change {
     key: "discriminator_steps",
-    to: |now, all| {
-        let is_critic = all.get("loss").and_then(Value::as_str) == Some("wasserstein");
+    to: |now, known| {
+        let is_critic = known.all.get("loss").and_then(Value::as_str) == Some("wasserstein");
         (now.as_integer()? > 1 && !is_critic).then_some(Value::Integer(1))
     },
 };
 const SLOWER_G: Change = Change { key: "learning_rate_g", to: |now, _| slower(now, 0.5) };
 const SLOWER_D: Change = Change { key: "learning_rate_d", to: |now, _| slower(now, 0.5) };
-/// The discriminator is brought down to the generator's rate.
-const EVEN_D: Change = Change {
-    key: "learning_rate_d",
-    to: |now, all| {
-        let rate_g = all.get("learning_rate_g")?.as_float()?;
-        (now.as_float()? > rate_g).then_some(Value::Float(rate_g))
+/// A rate that is out of all proportion is brought down to what is usual.
+const USUAL_G: Change =
+    Change { key: "learning_rate_g", to: |now, known| near(now, known.usual.get("learning_rate_g")?) };
+/// The same, or down to the generator's rate, which is usual or becomes so.
+const USUAL_D: Change = Change { key: "learning_rate_d", to: |now, known| even(now, known, USUAL_G) };
+/// Where the discriminator wins, a generator that creeps is no help either.
+const FAIR_G: Change = Change {
+    key: "learning_rate_g",
+    to: |now, known| {
+        let usual = known.usual.get("learning_rate_g")?;
+        near(now, usual).or((4.0 * now.as_float()? <= usual.as_float()?).then(|| usual.clone()))
     },
 };
+const FAIR_D: Change = Change { key: "learning_rate_d", to: |now, known| even(now, known, FAIR_G) };
 const CLIP: Change = switch_on!("clip_gradient", 1.0);
 const NOISE: Change = switch_on!("instance_noise", 0.1);
 const SMOOTHING: Change = switch_on!("label_smoothing", 0.1);
-const AVERAGE: Change = switch_on!("ema", 0.99);
+const AVERAGE: Change = Change {
+    key: "ema",
+    to: |now, known| {
+        let usual = known.usual.get("ema").filter(|usual| !is_off(usual)).cloned();
+        is_off(now).then(|| usual.unwrap_or(Value::Float(0.99)))
+    },
+};
 const SEEKING: Change = switch_on!("mode_seeking", 1.0);
 const AUGMENT: Change = switch_on!("augment", "translation,cutout");
 /// The discriminator sees several examples at once, which changes its shape.
 const PACK: Change = Change { key: "pack", to: |now, _| (now.as_integer()? == 1).then_some(Value::Integer(2)) };
 
+/// What makes most adversarial games unstable, put right together.
+const FIRST: &[Change] = &[LOSS, ONE_STEP, USUAL_G, USUAL_D, R1, R2, MOMENTUM, AVERAGE];
+const FAIR: &[Change] = &[LOSS, ONE_STEP, FAIR_G, FAIR_D, R1, R2, MOMENTUM, AVERAGE];
+
 /// What helps, in order. Each line is one intervention: the changes of it that apply are made together.
 fn remedies(kind: Kind) -> &'static [&'static [Change]] {
     match kind {
-        Kind::DroppedModes | Kind::NearDuplicates => {
-            &[&[LOSS, ONE_STEP, EVEN_D, R1, MOMENTUM], &[SLOWER_G, SLOWER_D], &[SEEKING, NOISE], &[PACK], &[AVERAGE]]
-        }
-        Kind::Overpowering => {
-            &[&[LOSS, ONE_STEP, EVEN_D, R1, MOMENTUM], &[SLOWER_D], &[NOISE, SMOOTHING], &[SLOWER_G, SLOWER_D]]
-        }
-        Kind::Divergence => &[&[SLOWER_G, SLOWER_D, MOMENTUM], &[CLIP, R1], &[SLOWER_G, SLOWER_D]],
+        Kind::DroppedModes | Kind::NearDuplicates => &[FIRST, &[SLOWER_G, SLOWER_D], &[SEEKING, NOISE], &[PACK]],
+        Kind::Overpowering => &[FAIR, &[SLOWER_D], &[NOISE, SMOOTHING], &[SLOWER_G, SLOWER_D]],
+        Kind::Divergence => &[&[USUAL_G, USUAL_D, MOMENTUM], &[SLOWER_G, SLOWER_D], &[CLIP, R1], &[SLOWER_G, SLOWER_D]],
         Kind::Oscillation => &[&[MOMENTUM, R1], &[SLOWER_G, SLOWER_D], &[AVERAGE]],
         Kind::Overfitting => &[&[AUGMENT], &[R1, NOISE], &[SMOOTHING, SLOWER_D]],
     }
 }
 
 /// The interventions that may help a model with these settings, best first, each as its changes.
-pub(crate) fn options(kind: Kind, settings: &Table) -> Vec<Vec<(&'static str, Value)>> {
-    let of = |change: &Change| Some((change.key, (change.to)(settings.get(change.key)?, settings)?));
+pub(crate) fn options(kind: Kind, known: Known<'_>) -> Vec<Vec<(&'static str, Value)>> {
+    let of = |change: &Change| Some((change.key, (change.to)(known.all.get(change.key)?, known)?));
     let lines = remedies(kind).iter().map(|line| line.iter().filter_map(of).collect::<Vec<_>>());
     lines.filter(|changes| !changes.is_empty()).collect()
 }
 
 /// What a person can do, in a sentence; empty if nothing is known.
-pub(crate) fn hint(kind: Kind, settings: &Table) -> String {
-    let options = options(kind, settings);
+pub(crate) fn hint(kind: Kind, known: Known<'_>) -> String {
+    let options = options(kind, known);
     let show = |changes: &Vec<(&str, Value)>| {
         changes.iter().map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"'))).collect::<Vec<_>>()
     };
@@ -170,6 +216,19 @@ fn is_off(value: &Value) -> bool {
     }
 }
 
+/// The usual rate, where this one is four times as high or higher.
+fn near(rate: &Value, usual: &Value) -> Option<Value> {
+    (rate.as_float()? >= 4.0 * usual.as_float()?).then(|| usual.clone())
+}
+
+/// A rate for a discriminator whose rate is much too high, or higher than what the generator's becomes.
+fn even(rate: &Value, known: Known<'_>, generators: Change) -> Option<Value> {
+    let rate_g = known.all.get("learning_rate_g")?;
+    let rate_g = (generators.to)(rate_g, known).unwrap_or_else(|| rate_g.clone());
+    let is_higher = rate.as_float()? > rate_g.as_float()?;
+    near(rate, known.usual.get("learning_rate_d")?).or(is_higher.then_some(rate_g))
+}
+
 /// The rate times `factor`, to three digits, so that it is the same number when it has been written and read.
 fn slower(rate: &Value, factor: f64) -> Option<Value> {
     let slower: f64 = format!("{:.2e}", rate.as_float()? * factor).parse().ok()?;
@@ -187,8 +246,15 @@ mod tests {
             .unwrap()
     }
 
+    fn known(all: &Table) -> Known<'_> {
+        static USUAL: std::sync::LazyLock<Table> = std::sync::LazyLock::new(|| {
+            "learning_rate_g = 1e-3\nlearning_rate_d = 1e-3\nr1 = 0.03\nbeta_1 = 0.0\nloss = 'hinge'".parse().unwrap()
+        });
+        Known { all, usual: &USUAL }
+    }
+
     fn keys(kind: Kind, settings: &Table) -> Vec<Vec<&'static str>> {
-        options(kind, settings).iter().map(|changes| changes.iter().map(|(key, _)| *key).collect()).collect()
+        options(kind, known(settings)).iter().map(|changes| changes.iter().map(|(key, _)| *key).collect()).collect()
     }
 
     #[test]
@@ -209,15 +275,66 @@ mod tests {
         settings.insert("beta_1".into(), Value::Float(0.0));
         assert_eq!(keys(Kind::DroppedModes, &settings), [["learning_rate_g", "learning_rate_d"]]);
         assert_eq!(keys(Kind::Divergence, &Table::new()), [[""; 0]; 0]);
-        assert!(hint(Kind::Divergence, &Table::new()).is_empty());
-        assert!(Kind::ALL.iter().all(|kind| hint(*kind, &listing()).contains("`--set heal=auto`")));
+        assert!(hint(Kind::Divergence, known(&Table::new())).is_empty());
+        assert!(Kind::ALL.iter().all(|kind| hint(*kind, known(&listing())).contains("`--set heal=auto`")));
     }
 
     #[test]
-    fn a_bounded_slope_is_not_bounded_again() {
+    fn a_slope_is_bounded_as_is_usual_and_not_twice() {
         let mut settings = listing();
+        let r1 = |settings: &Table| {
+            let all = options(Kind::DroppedModes, known(settings)).into_iter().flatten();
+            all.filter(|(key, _)| *key == "r1").map(|(_, value)| value).next()
+        };
+        assert_eq!(r1(&settings), Some(Value::Float(0.03)));
         settings.insert("gradient_penalty".into(), Value::Float(10.0));
-        assert!(keys(Kind::DroppedModes, &settings).iter().all(|keys| !keys.contains(&"r1")));
+        assert_eq!(r1(&settings), None);
+    }
+
+    #[test]
+    fn what_is_changed_becomes_what_is_usual() {
+        let first = options(Kind::DroppedModes, known(&listing())).swap_remove(0);
+        let of = |key: &str| first.iter().find(|(known, _)| *known == key).map(|(_, value)| value.clone());
+        assert_eq!((of("loss"), of("beta_1")), (Some("hinge".into()), Some(Value::Float(0.0))));
+        let settings = listing();
+        let unknown = Known { all: &settings, usual: &Table::new() };
+        let first = options(Kind::DroppedModes, unknown).swap_remove(0);
+        let of = |key: &str| first.iter().find(|(known, _)| *known == key).map(|(_, value)| value.clone());
+        assert_eq!((of("loss"), of("beta_1")), (Some("non-saturating".into()), Some(Value::Float(0.5))));
+    }
+
+    #[test]
+    fn a_generator_that_creeps_is_hurried_where_the_discriminator_wins_only() {
+        let mut settings = listing();
+        settings.insert("learning_rate_g".into(), Value::Float(2e-4));
+        settings.insert("learning_rate_d".into(), Value::Float(2e-3));
+        let rate = |kind, key: &str| {
+            let first = options(kind, known(&settings)).swap_remove(0);
+            first.into_iter().find(|(known, _)| *known == key).and_then(|(_, value)| value.as_float())
+        };
+        assert_eq!(rate(Kind::Overpowering, "learning_rate_g"), Some(1e-3));
+        assert_eq!(rate(Kind::Overpowering, "learning_rate_d"), Some(1e-3));
+        assert_eq!(rate(Kind::DroppedModes, "learning_rate_g"), None);
+        assert_eq!(rate(Kind::DroppedModes, "learning_rate_d"), Some(2e-4));
+    }
+
+    #[test]
+    fn rates_out_of_proportion_become_the_usual_ones() {
+        let mut settings = listing();
+        let rates = |settings: &Table, kind| -> Vec<(&'static str, f64)> {
+            let first = options(kind, known(settings)).into_iter().next().unwrap_or_default();
+            let rates = first.into_iter().filter(|(key, _)| key.starts_with("learning_rate"));
+            rates.map(|(key, value)| (key, value.as_float().unwrap())).collect()
+        };
+        for kind in [Kind::DroppedModes, Kind::Overpowering, Kind::Divergence] {
+            settings.insert("learning_rate_g".into(), Value::Float(0.1));
+            settings.insert("learning_rate_d".into(), Value::Float(0.1));
+            assert_eq!(rates(&settings, kind), [("learning_rate_g", 1e-3), ("learning_rate_d", 1e-3)]);
+            // Three times as high is another matter; the discriminator's is brought down to the generator's all the same.
+            settings.insert("learning_rate_g".into(), Value::Float(2e-3));
+            settings.insert("learning_rate_d".into(), Value::Float(3e-3));
+            assert_eq!(rates(&settings, kind), [("learning_rate_d", 2e-3)]);
+        }
     }
 
     #[test]

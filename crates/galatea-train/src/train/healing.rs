@@ -8,7 +8,7 @@ use toml::Value;
 use super::{Course, Outcome};
 use crate::{
     Checkpoint, Error, Event, Finding, HealMode, Intervention, Kind, Monitor, Result, Severity, checkpoint, heal,
-    monitor::Switch, plan::due,
+    heal::Known, monitor::Switch, plan::due,
 };
 
 impl Course<'_> {
@@ -56,7 +56,8 @@ impl Course<'_> {
 
     fn tell_finding(&mut self, mut finding: Finding) -> Result<Finding> {
         if self.config.heal.mode == HealMode::Off {
-            finding.hint = heal::hint(finding.kind, &self.session.config());
+            let (all, usual) = (self.session.config(), heal::usual(self.session));
+            finding.hint = heal::hint(finding.kind, Known { all: &all, usual: &usual });
         }
         self.announce(&Event::Found { finding: &finding })?;
         self.watch.findings.push(finding.clone());
@@ -67,9 +68,10 @@ impl Course<'_> {
         if self.config.heal.mode == HealMode::Off {
             return Ok(false);
         }
+        let (all, usual) = (self.session.config(), heal::usual(self.session));
         let text = if self.watch.interventions.len() >= self.config.heal.max {
             format!("training went back {} times (`heal.max`) and goes on as it is", self.config.heal.max)
-        } else if heal::options(kind, &self.session.config()).is_empty() {
+        } else if heal::options(kind, Known { all: &all, usual: &usual }).is_empty() {
             format!("no setting is left that would help against {}; training goes on as it is", kind.name())
         } else {
             return Ok(true);
@@ -81,7 +83,8 @@ impl Course<'_> {
     /// Goes back to before `finding` and changes settings. Gives whether there was a way.
     pub(super) fn heal(&mut self, finding: &Finding) -> Result<bool> {
         let before = self.session.config();
-        let options = heal::options(finding.kind, &before);
+        let usual = heal::usual(self.session);
+        let options = heal::options(finding.kind, Known { all: &before, usual: &usual });
         let healthy = self.healthy_checkpoint(finding.since)?;
         // A remedy that changes the networks' shapes can only begin anew, which is the last thing to do.
         let mut ways = vec![healthy];

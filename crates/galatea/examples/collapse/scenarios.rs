@@ -40,12 +40,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "too-fast",
-        what: "digits, no penalty, five times the rate",
+        what: "digits, no penalty, much momentum, ten times the rate",
         control: Some("digits-mlp"),
         family: "gan",
         data: "digits",
         settings: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=6000 \
-                   r1=0 learning_rate_g=5e-3 learning_rate_d=5e-3",
+                   r1=0 beta_1=0.9 learning_rate_g=1e-2 learning_rate_d=1e-2",
     },
     Scenario {
         name: "strong-d",
@@ -65,12 +65,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         settings: "train.steps=4000",
     },
     Scenario {
-        name: "ring-plain",
-        what: "the ring without penalty and average, with much momentum",
+        name: "ring-minimax",
+        what: "plain minimax on the ring, without penalties and average, with much momentum",
         control: Some("ring"),
         family: "gan",
         data: "ring",
-        settings: "train.steps=4000 r1=0 ema=0 beta_1=0.9",
+        settings: "train.steps=4000 loss=minimax r1=0 r2=0 ema=0 beta_1=0.9",
     },
     Scenario {
         name: "grid",
@@ -82,11 +82,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "grid-minimax",
-        what: "plain minimax on the grid, without penalty and average, at ten times the rate",
+        what: "plain minimax on the grid, without penalties and average, with much momentum, at a high rate",
         control: Some("grid"),
         family: "gan",
         data: "grid",
-        settings: "train.steps=4000 loss=minimax r1=0 ema=0 beta_1=0.5 learning_rate_g=1e-2 learning_rate_d=1e-2",
+        settings: "train.steps=4000 loss=minimax r1=0 r2=0 ema=0 beta_1=0.9 learning_rate_g=1e-2 learning_rate_d=1e-2",
     },
     Scenario {
         name: "tiny-data",

@@ -7,7 +7,7 @@ use crate::scenarios::Scenario;
 use crate::truth::Truth;
 
 /// Below this share of the healthy runs' coverage, a run has failed.
-const FAILED: f64 = 0.5;
+const FAILED: f64 = 0.75;
 /// At least this share of it, and it is healed.
 const HEALED: f64 = 0.9;
 /// A best coverage below this share of real data's is none that could be halved.

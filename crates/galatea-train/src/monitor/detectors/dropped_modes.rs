@@ -13,6 +13,8 @@ const LEAST_BEST: f64 = 0.4;
 const POOR: f64 = 0.25;
 /// Falls below this share of the best are told; of falls below the second one, nobody recovers in time.
 const FALLEN: [f64; 2] = [0.75, 0.6];
+/// Looks that either fall lasts before it is told: what is still being learnt goes down a little for some looks, too.
+const LOOKS: [usize; 2] = [5, 2];
 /// A fall is larger than so many standard deviations of sets of real examples.
 const DEVIATIONS: f64 = 4.0;
 /// Looks that a fall lasts before it is severe however deep it is.
@@ -42,8 +44,10 @@ fn fallen(series: &Series) -> Option<Finding> {
         best >= LEAST_BEST
             && series.scores(count).is_some_and(|scores| scores.iter().all(|scores| score(scores) < limit))
     };
-    let (what, score) = scores.into_iter().find(|(_, score)| is_fallen(2, FALLEN[0], *score))?;
-    let severe = is_fallen(2, FALLEN[1], score) || is_fallen(LASTING, FALLEN[0], score);
+    let is_deep = |score| is_fallen(LOOKS[1], FALLEN[1], score);
+    let (what, score) =
+        scores.into_iter().find(|(_, score)| is_deep(*score) || is_fallen(LOOKS[0], FALLEN[0], *score))?;
+    let severe = is_deep(score) || is_fallen(LASTING, FALLEN[0], score);
     let severity = if severe { Severity::Severe } else { Severity::Notice };
     let now = score(&series.scores(1)?[0]);
     let evidence = format!(
@@ -51,7 +55,8 @@ fn fallen(series: &Series) -> Option<Finding> {
         thousands(series.best_step),
         score(&best)
     );
-    found(series, Kind::DroppedModes, severity, series.before(2), evidence)
+    let lasting = if is_deep(score) { LOOKS[1] } else { LOOKS[0] };
+    found(series, Kind::DroppedModes, severity, series.before(lasting), evidence)
 }
 
 fn never_spread(series: &Series) -> Option<Finding> {

@@ -11,17 +11,19 @@ const GAP: f64 = 0.85;
 const LOSS: f64 = 0.2;
 /// Looks that it lasts before it is told, and before it is severe.
 const LOOKS: [usize; 2] = [5, 10];
-/// Samples that cover more than this share of what real examples do are good all the same.
+/// Samples that cover more than this share of what real examples do, and spread over as much, are good all the same.
 const GOOD: f64 = 0.5;
 
 pub(super) fn detect(series: &Series) -> Option<Finding> {
     let holds = |count: usize| {
         series.last(count).filter(|looks| {
-            looks.iter().all(|look| {
+            let has_won = looks.iter().all(|look| {
                 look.gap().is_some_and(|gap| gap > GAP)
-                    && look.loss_d.is_some_and(|loss| (0.0..LOSS).contains(&loss))
-                    && look.samples.is_none_or(|scores| scores.coverage < GOOD)
-            })
+                    && look.loss_d.is_some_and(|loss| loss >= 0.0)
+                    && look.samples.is_none_or(|scores| scores.coverage < GOOD || scores.spread < GOOD)
+            });
+            // A single batch that it errs on does not make it weak.
+            has_won && mean(looks, |look| look.loss_d).is_some_and(|loss| loss < LOSS)
         })
     };
     let looks = holds(LOOKS[0])?;
