@@ -59,8 +59,10 @@ pub(crate) enum Command {
     Sample(SampleArgs),
     /// Judge a trained model against real data it has not seen
     Eval(EvalArgs),
-    /// Walk through the latent space from sample to sample
+    /// Walk through the latent space from sample to sample, or between your own pictures
     Interpolate(InterpolateArgs),
+    /// Give examples back as a trained model understands them
+    Reconstruct(ReconstructArgs),
     /// Write a trained model to one file that needs nothing else
     Export(ExportArgs),
     /// List runs, or compare some
@@ -200,10 +202,28 @@ pub(crate) struct SampleArgs {
 #[command(after_help = "\
 Examples:
   galatea interpolate last -n 6 --frames 20 --class 3 -o walk.gif
-  galatea interpolate last -n 2 --frames 10 -o strip.png")]
+  galatea interpolate last -n 2 --frames 10 -o strip.png
+  galatea interpolate last --seeds 3 8 --frames 10 -o strip.png
+  galatea interpolate last --between me.jpg you.jpg -o strip.png
+
+Places are joined by arcs. A walk between samples ends where it began; one between seeds or
+pictures ends at the last of them, and goes back again in an animation. Pictures need a family
+that encodes them, see `galatea models NAME`.")]
 pub(crate) struct InterpolateArgs {
     #[command(flatten)]
     pub(crate) drawing: Drawing,
+
+    /// Pictures to walk between in place of samples, two or more
+    #[arg(long, value_name = "PICTURE", num_args = 2.., value_hint = ValueHint::FilePath, conflicts_with_all = ["number", "seed", "seeds", "class", "truncation"])]
+    pub(crate) between: Vec<String>,
+
+    /// Seeds whose first samples to walk between, two or more
+    #[arg(long, value_name = "S", num_args = 2.., allow_negative_numbers = true, conflicts_with_all = ["number", "seed"])]
+    pub(crate) seeds: Vec<u64>,
+
+    /// Change how pictures are read
+    #[arg(long, value_name = "data.KEY=VALUE", num_args = 1.., requires = "between")]
+    pub(crate) set: Vec<String>,
 
     /// Samples to walk between; the walk ends where it began
     #[arg(long, short = 'n', value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(2..=1_000), allow_negative_numbers = true)]
@@ -212,6 +232,45 @@ pub(crate) struct InterpolateArgs {
     /// Frames from each sample to the next
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1_000), allow_negative_numbers = true)]
     pub(crate) frames: u16,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  galatea reconstruct last me.jpg you.jpg -o back.png    above the pictures, below what comes back
+  galatea reconstruct last photos/ -o back/              a folder of PNG files
+  galatea reconstruct last digits -n 20 -o back.png      the first 20 of a data set
+  galatea reconstruct last digits -o back.npy            an array of what comes back
+
+Pictures are brought to the size that the model was trained on. A class that the model wants to
+know is guessed. Families that can: see `galatea models NAME`.")]
+pub(crate) struct ReconstructArgs {
+    /// A run, or a `model.safetensors`
+    #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
+    pub(crate) model: PathBuf,
+
+    /// Pictures, folders of them, or whatever else `--data` takes
+    #[arg(value_name = "INPUT", required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
+    pub(crate) inputs: Vec<String>,
+
+    /// Where to write: `x.png` pairs in a grid, `x.npy` an array, `x.csv` a table of points, a folder one PNG each
+    #[arg(long, short, value_name = "PATH", default_value = "reconstructed.png", value_hint = ValueHint::AnyPath)]
+    pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) checkpoint: Checkpoint,
+
+    /// Only so many of the inputs, from the first on
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000), allow_negative_numbers = true)]
+    pub(crate) number: Option<u32>,
+
+    /// Pairs in a row of a grid
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000), allow_negative_numbers = true)]
+    pub(crate) columns: u32,
+
+    /// Change how inputs are read
+    #[arg(long, value_name = "data.KEY=VALUE", num_args = 1..)]
+    pub(crate) set: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -305,6 +364,12 @@ ceiling (noise against real data). Its name ends in the number of samples and wh
     text.push_str(&crate::table::columns(&kinds));
     text.push('\n');
     text.push_str("Metrics:\n");
+    text.push_str(&crate::table::columns(&rows));
+    text.push_str("\nOf models that say how likely examples are (`score` in `galatea models NAME`):\n");
+    let rows: Vec<Vec<String>> = galatea::likelihood::NUMBERS
+        .iter()
+        .map(|number| vec![format!("  {}", number.name), number.meaning.to_owned()])
+        .collect();
     text.push_str(crate::table::columns(&rows).trim_end());
     text
 }

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(args, common, began),
         Command::Sample(args) => commands::sample::sample(args, common),
         Command::Interpolate(args) => commands::sample::interpolate(args, common),
+        Command::Reconstruct(args) => commands::reconstruct::run(&args, common),
         Command::Eval(args) => commands::eval::run(args, common),
         Command::Export(args) => commands::export::run(args, common),
         Command::Runs(args) => commands::runs::run(args, common),

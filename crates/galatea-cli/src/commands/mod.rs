@@ -4,6 +4,7 @@ pub(crate) mod data;
 pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod list;
+pub(crate) mod reconstruct;
 pub(crate) mod report;
 pub(crate) mod runs;
 pub(crate) mod sample;
