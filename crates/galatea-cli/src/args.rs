@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Interpolate(InterpolateArgs),
     /// Give examples back as a trained model understands them
     Reconstruct(ReconstructArgs),
+    /// Find the examples that are unlike those that a model has learnt
+    Detect(DetectArgs),
     /// Write a trained model to one file that needs nothing else
     Export(ExportArgs),
     /// List runs, or compare some
@@ -93,6 +95,7 @@ Examples:
   galatea train --set loss=hinge spectral_norm=true r1=0
   galatea train --set heal=auto                          when it collapses, go back and change settings
   galatea train --set eval.every=500                     judge on the way, keep the best checkpoint
+  galatea train --for detect --data good-parts           to find odd ones later: `galatea detect`
   galatea train --config runs/0001-dcgan-digits/config.toml
   galatea train --resume last                            go on after Ctrl-C or a crash, bit for bit
 
@@ -133,9 +136,13 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
+    /// Choose family and settings for a use: `detect` to find odd ones with `galatea detect`
+    #[arg(long = "for", value_name = "USE", value_parser = ["detect"])]
+    pub(crate) purpose: Option<String>,
+
     /// Go on with this run
     #[arg(long, value_name = "RUN", conflicts_with_all = [
-        "family", "data", "name", "steps", "minutes", "config", "set", "seed", "dry_run",
+        "purpose", "family", "data", "name", "steps", "minutes", "config", "set", "seed", "dry_run",
     ])]
     pub(crate) resume: Option<String>,
 }
@@ -232,6 +239,71 @@ pub(crate) struct InterpolateArgs {
     /// Frames from each sample to the next
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1_000), allow_negative_numbers = true)]
     pub(crate) frames: u16,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = detect_help())]
+pub(crate) struct DetectArgs {
+    /// A run, or a `model.safetensors`
+    #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
+    pub(crate) model: PathBuf,
+
+    /// Pictures, folders of them, or whatever else `--data` takes; `-` for paths from the standard input, a line each
+    #[arg(value_name = "INPUT", required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
+    pub(crate) inputs: Vec<String>,
+
+    /// How often a normal example may be flagged, on average
+    #[arg(long, value_name = "RATE", default_value_t = 0.01, allow_negative_numbers = true)]
+    pub(crate) false_alarms: f64,
+
+    /// Write `scores.csv`, copies of what is flagged, and pictures that show where it is odd
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// End with exit code 3 if anything is flagged
+    #[arg(long)]
+    pub(crate) fail: bool,
+
+    /// What tells odd from normal; `auto` chooses by odd examples that are made of normal ones
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub(crate) score: String,
+
+    /// Features in which neighbours are looked for, such as `self` or `random-conv`; `none`: examples as they are
+    #[arg(long, value_name = "NAME", default_value = "none")]
+    pub(crate) features: String,
+
+    /// Normal examples that set the threshold, none of which was trained on [default: what the run held back]
+    #[arg(long, value_name = "SRC", value_hint = ValueHint::AnyPath)]
+    pub(crate) normal: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) checkpoint: Checkpoint,
+
+    /// Change how inputs are read
+    #[arg(long, value_name = "data.KEY=VALUE", num_args = 1..)]
+    pub(crate) set: Vec<String>,
+}
+
+/// Examples, and the list of scores.
+fn detect_help() -> String {
+    let mut text = "\
+Examples:
+  galatea train --for detect --data good-parts      learn what is normal; no odd ones are needed
+  galatea detect last new-parts/ -o odd/            flag what is unlike it
+  galatea detect last part.png --json --fail        one line of JSON; exit code 3 if it is flagged
+  find new-parts -newer mark | galatea detect last - --false-alarms 0.001
+
+Of new examples that are as normal as those learnt, no more than the rate of false alarms is
+flagged on average (split conformal prediction): the threshold is set by normal examples that
+nothing was learnt from. The p-value of an example is the share of them that are as odd.
+
+Scores:
+"
+    .to_owned();
+    let rows: Vec<Vec<String>> =
+        galatea::detect::SCORES.iter().map(|(name, what)| vec![format!("  {name}"), (*what).to_owned()]).collect();
+    text.push_str(crate::table::columns(&rows).trim_end());
+    text
 }
 
 #[derive(Debug, Args)]

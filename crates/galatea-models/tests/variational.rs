@@ -1,10 +1,11 @@
-//! Families with a variational bound: what they say of likelihoods is true, and they learn.
+//! Families with a variational bound: their steps are PyTorch's, what they say of likelihoods is true, and they learn.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use burn::prelude::Device;
 use galatea_data::{DataOptions, DataSpec, HostBatch, HostTensor, ImageSpec};
-use galatea_models::registry::FAMILIES;
-use galatea_models::{Ability, Family, Session, Turn};
+use galatea_kernels::random;
+use galatea_models::registry::{FAMILIES, family};
+use galatea_models::{Ability, Family, Part, Purpose, Session, Turn};
 
 fn likely_families() -> impl Iterator<Item = &'static dyn Family> {
     FAMILIES.iter().copied().filter(|family| family.info().abilities.contains(&Ability::Score))
@@ -85,4 +86,71 @@ fn digits_are_learnt() {
             assert!(found > 35, "{} {network}: {found} of 100 are given back", family.info().name);
         }
     }
+}
+
+const STEPS: u64 = 10;
+const BATCH: usize = 6;
+const SIDE: usize = 16;
+
+/// Ten-step curves against PyTorch in double precision, made by `golden/variational.py`.
+#[test]
+fn curves_are_those_of_pytorch() {
+    let golden: serde_json::Value = serde_json::from_str(include_str!("golden/variational.json")).unwrap();
+    for case in golden.as_array().unwrap() {
+        let (name, network) = (case["family"].as_str().unwrap(), case["network"].as_str().unwrap());
+        let mut text = format!(
+            "network = '{network}'\nhidden = [12, 10]\nwidth = 4\nmax_width = 8\nbatch = 6\nlatent = 5\nlearning_rate = 0.01\n\
+             schedule = 'constant'\nbeta_1 = 0.5\nbeta_2 = 0.9\nepsilon = 1e-3\n"
+        );
+        for (key, value) in case["settings"].as_object().unwrap() {
+            text.push_str(&format!("{key} = {value}\n"));
+        }
+        let expected: Vec<[f64; 2]> = serde_json::from_value(case["curve"].clone()).unwrap();
+        for (step, (found, expected)) in curve(name, &text).iter().zip(&expected).enumerate() {
+            for (found, expected) in found.iter().zip(expected) {
+                // Sums of 256 pixels in single precision, of parameters that ten steps of Adam have moved.
+                let near = (found - expected).abs() < 3e-4 * expected.abs().max(1.0);
+                assert!(near, "{name} {network} {text} step {}: {found}, PyTorch has {expected}", step + 1);
+            }
+        }
+    }
+}
+
+fn curve(name: &str, settings: &str) -> Vec<[f64; 2]> {
+    let classes = (0..3).map(|class| class.to_string()).collect();
+    let spec = DataSpec::Images(ImageSpec { channels: 1, height: SIDE, width: SIDE, classes });
+    let mut session = family(name).unwrap().session(&settings.parse().unwrap(), &spec, 0, &Device::flex()).unwrap();
+    let parts: Vec<Part> = session.parts().into_iter().map(filled).collect();
+    session.load(&parts, Purpose::Training).unwrap();
+    let step = |step: u64| {
+        let mut values = vec![0.0; BATCH * SIDE * SIDE];
+        random::fill_uniform(77, step * 16, &mut values);
+        values.iter_mut().for_each(|value| *value = 2.0 * *value - 1.0);
+        let labels = Some((0..BATCH as u32).map(|i| i % 3).collect());
+        let batch = HostBatch { values: HostTensor::new([BATCH, 1, SIDE, SIDE], values), labels };
+        let report = session.step(Turn { seed: 5, step, steps: STEPS }, &[batch]).unwrap();
+        ["loss", "kl"].map(|name| report.get(name).unwrap())
+    };
+    (1..=STEPS).map(step).collect()
+}
+
+/// The rule by which both sides fill the arrays of a network.
+fn filled(mut part: Part) -> Part {
+    if part.name != "autoencoder" {
+        return part;
+    }
+    let fnv = |text: &str| {
+        text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    };
+    for (name, tensor) in &mut part.tensors {
+        let (scale, offset) = match name.rsplit('.').next().unwrap() {
+            "weight" => (0.6, -0.3),
+            "bias" => (0.2, -0.1),
+            "log_scale" => (0.2, -1.1),
+            other => panic!("{other} is not known to `golden/variational.py`"),
+        };
+        random::fill_uniform(fnv(&format!("autoencoder.{name}")), 0, &mut tensor.values);
+        tensor.values.iter_mut().for_each(|value| *value = scale * *value + offset);
+    }
+    part
 }

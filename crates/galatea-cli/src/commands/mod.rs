@@ -1,6 +1,7 @@
 //! One file per command, or per group of commands.
 
 pub(crate) mod data;
+pub(crate) mod detect;
 pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod list;

@@ -26,6 +26,8 @@ use scores::{Score, Usual};
 /// Most examples of each kind that a detector is made from.
 const MOST_LEARNT: usize = 5_000;
 const MOST_NORMAL: usize = 2_000;
+/// And at most so many values of them.
+const MOST_VALUES: usize = 1 << 26;
 /// Normal examples that a score is chosen by: at most so many, and at most this share of them.
 const MOST_CHOOSING: usize = 300;
 const SHARE_CHOOSING: f64 = 0.25;
@@ -121,8 +123,8 @@ impl<'a> Detector<'a> {
                 ));
             }
             (None, Some((data, split))) => {
-                let normal = shuffled(&evenly(&*data, &split.held_back, MOST_NORMAL)?);
-                let learnt = evenly(&*data, &split.train, MOST_LEARNT)?;
+                let normal = shuffled(&evenly(&*data, &split.held_back, most(MOST_NORMAL, generator))?);
+                let learnt = evenly(&*data, &split.train, most(MOST_LEARNT, generator))?;
                 (normal, learnt, open_features(&options.features, &*data, &split.train)?)
             }
             (Some(source), own) => {
@@ -131,7 +133,7 @@ impl<'a> Detector<'a> {
                 let all = shuffled(&inputs.read_all(4 << 30)?);
                 match own {
                     Some((data, split)) => {
-                        let learnt = evenly(&*data, &split.train, MOST_LEARNT)?;
+                        let learnt = evenly(&*data, &split.train, most(MOST_LEARNT, generator))?;
                         (some(&all, MOST_NORMAL), learnt, open_features(&options.features, &*data, &split.train)?)
                     }
                     // Without those that were learnt, half of the normal ones stand for them.
@@ -340,6 +342,11 @@ fn blurred(plane: &[f32], width: usize) -> Vec<f32> {
         sum / count as f32
     };
     (0..plane.len()).map(mean).collect()
+}
+
+/// At most `count` examples, fewer of large ones.
+fn most(count: usize, generator: &Generator) -> usize {
+    count.min(MOST_VALUES / generator.spec().elements().max(1)).max(2)
 }
 
 fn check_score(name: &str) -> Result<()> {
