@@ -156,6 +156,73 @@ fn odd_parts_are_found_given_back_and_walked_between() {
     assert!(std::fs::read(folder.path("seeds.gif")).unwrap().starts_with(b"GIF"));
 }
 
+/// A picture of three numbers, so that there is something between any two.
+fn shade(seed: u32) -> GrayImage {
+    let number = |salt: u32| {
+        f64::from((seed.wrapping_mul(2_654_435_761).wrapping_add(salt * 40_503) >> (5 * salt)) % 101) / 100.0
+    };
+    let (ground, upper, lower) = (10.0 + 90.0 * number(1), 130.0 + 60.0 * number(2), 150.0 + 90.0 * number(3));
+    GrayImage::from_fn(16, 16, |x, y| {
+        let inside = (6..10).contains(&x) && (2..14).contains(&y);
+        Luma([if !inside {
+            ground as u8
+        } else if y < 8 {
+            upper as u8
+        } else {
+            lower as u8
+        }])
+    })
+}
+
+#[test]
+fn more_data_are_drawn_without_copies() {
+    let folder = Folder::new();
+    for (class, count) in [("upright", 120), ("lying", 120)] {
+        std::fs::create_dir_all(folder.path(&format!("bars/{class}"))).unwrap();
+        for i in 0..count {
+            let upright = shade(i + if class == "lying" { 500 } else { 0 });
+            let picture = if class == "lying" { image::imageops::rotate90(&upright) } else { upright };
+            picture.save(folder.path(&format!("bars/{class}/{i}.png"))).unwrap();
+        }
+    }
+    folder.good(&[
+        "train",
+        "vae",
+        "--data",
+        "bars",
+        "--steps",
+        "300",
+        "--quiet",
+        "--set",
+        "latent=4",
+        "hidden=[64]",
+        "network=dense",
+        "batch=32",
+        "data.holdout=0.2",
+        "eval.samples=0",
+        "monitor=off",
+        "likelihood=bernoulli",
+    ]);
+    let said = folder.good(&["augment", "1", "--per-class", "12", "-o", "more", "--seed", "4", "--json"]);
+    let tallies = json(&said);
+    assert_eq!(tallies.iter().map(|tally| tally["class"].as_str().unwrap()).collect::<Vec<_>>(), ["lying", "upright"]);
+    let manifest = std::fs::read_to_string(folder.path("more/manifest.csv")).unwrap();
+    let kept: u64 = tallies.iter().map(|tally| tally["kept"].as_u64().unwrap()).sum();
+    assert!(kept > 0 && manifest.lines().count() as u64 == kept + 1, "{said}");
+    // Each is what `sample` draws of that class and number, and of the class that its folder says.
+    let line = manifest.lines().nth(1).unwrap();
+    let fields: Vec<&str> = line.split(',').collect();
+    assert!(fields[0].starts_with(&format!("{}/", fields[1])) && fields[2] == "4", "{line}");
+    folder.good(&["sample", "1", "-n", "300", "--seed", "4", "--class", fields[1], "-o", "drawn/"]);
+    let drawn = std::fs::read(folder.path(&format!("drawn/{:06}.png", fields[3].parse::<u64>().unwrap()))).unwrap();
+    assert!(std::fs::read(folder.path(&format!("more/{}", fields[0]))).unwrap() == drawn);
+    // It is data like any other.
+    let shown = folder.run(&["data", "show", "more"]);
+    assert!(shown.status.success(), "{}", text(&shown.stderr));
+    let few = folder.refused(&["augment", "1", "--per-class", "0", "-o", "x"]);
+    assert!(few.starts_with("exit code 2"), "{few}");
+}
+
 /// Commands of the guide, as it has them.
 fn commands(page: &str) -> Vec<Vec<String>> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide").join(page);
@@ -171,6 +238,13 @@ fn the_commands_of_the_guide_work() {
         for (name, count) in [("good", 150), ("new", 2)] {
             std::fs::create_dir(folder.path(name)).unwrap();
             (0..count).for_each(|i| bar(7 * i).save(folder.path(&format!("{name}/{i}.png"))).unwrap());
+        }
+        for (class, turn) in [("upright", false), ("lying", true)] {
+            std::fs::create_dir_all(folder.path(&format!("bars/{class}"))).unwrap();
+            for i in 0..60 {
+                let picture = if turn { image::imageops::rotate90(&bar(i)) } else { bar(i) };
+                picture.save(folder.path(&format!("bars/{class}/{i}.png"))).unwrap();
+            }
         }
         let commands = commands(page);
         assert!(commands.len() > 3, "{page}");

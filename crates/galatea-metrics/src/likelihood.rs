@@ -177,7 +177,11 @@ mod tests {
     fn numbers_in_use_are_those_that_vary() {
         // Deviations 0.5, 0.05 and 0 about other means.
         let row = |i: usize| {
-            [3.0 + 0.5 * if i % 2 == 0 { 1.0 } else { -1.0 }, 0.05 * if i % 3 == 0 { 1.0 } else { -1.0 }, 7.0]
+            [
+                3.0 + 0.5 * if i.is_multiple_of(2) { 1.0 } else { -1.0 },
+                0.05 * if i.is_multiple_of(3) { 1.0 } else { -1.0 },
+                7.0,
+            ]
         };
         let codes = HostTensor::new([300, 3], (0..300).flat_map(row).collect());
         assert_eq!(active_units(&codes), 1.0);

@@ -27,6 +27,7 @@ mod error;
 mod evaluation;
 mod generator;
 mod latent_space;
+pub mod more;
 mod page;
 mod request;
 mod training;

@@ -45,7 +45,7 @@ fn what_is_no_three_is_found_without_a_label() {
     let odd: Vec<f64> = all.iter().map(|verdict| verdict.score).collect();
     let area = auroc(&normal, &odd);
     assert!(area > 0.96, "{} has an area of {area:.3}", detector.score());
-    assert!(all.iter().filter(|verdict| verdict.flagged).count() > 280);
+    assert!(all.iter().filter(|verdict| verdict.flagged).count() > 200, "a rule without eyes flags 20");
     // One by one they are told the same, to the last bit.
     for i in [0, 7, 399] {
         assert_eq!(detector.judge(&others.slice_rows(i..i + 1)).unwrap()[0], all[i]);

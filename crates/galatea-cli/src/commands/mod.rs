@@ -1,5 +1,6 @@
 //! One file per command, or per group of commands.
 
+pub(crate) mod augment;
 pub(crate) mod data;
 pub(crate) mod detect;
 pub(crate) mod eval;

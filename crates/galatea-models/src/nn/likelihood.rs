@@ -99,13 +99,24 @@ impl Likelihood {
     /// for Bernoulli distributions. What is drawn for it at a training step is a function of `turn` and the row, elsewhere of
     /// the example.
     pub fn input(&self, values: &[f32], turn: Option<Turn>) -> Vec<f32> {
+        let mut out = vec![0.0; values.len()];
+        self.write_input(values, turn, &mut out);
+        out
+    }
+
+    /// As [`input`](Self::input), into memory that is there.
+    ///
+    /// # Panics
+    /// If there are not as many places as values.
+    pub fn write_input(&self, values: &[f32], turn: Option<Turn>, out: &mut [f32]) {
         if self.distribution != Distribution::Bernoulli {
-            return values.to_vec();
+            out.copy_from_slice(values);
+            return;
         }
-        let mut values: Vec<f32> = values.iter().map(|value| (0.5 * (value + 1.0)).clamp(0.0, 1.0)).collect();
+        out.iter_mut().zip(values).for_each(|(out, value)| *out = (0.5 * (value + 1.0)).clamp(0.0, 1.0));
         let width = (self.channels * self.each).max(1);
         let mut draws = vec![0.0; if self.binarise == Binarise::No { 0 } else { width }];
-        for (row, values) in values.chunks_exact_mut(width).enumerate() {
+        for (row, values) in out.chunks_exact_mut(width).enumerate() {
             match (self.binarise, turn) {
                 (Binarise::No, _) => break,
                 (Binarise::Threshold, _) => draws.fill(0.5),
@@ -120,7 +131,6 @@ impl Likelihood {
             }
             values.iter_mut().zip(&draws).for_each(|(value, draw)| *value = f32::from(u8::from(*value > *draw)));
         }
-        values
     }
 
     /// The log likelihood of each row of `x` under what was decoded for it, both `[n, elements]`: `[n, 1]`, in nats.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use burn::module::Module;
 use burn::prelude::*;
 use galatea_data::{DataSpec, HostBatch, HostTensor, settings};
-use galatea_kernels::burn::{from_vec, to_vec};
+use galatea_kernels::burn::{filled, from_vec, to_vec};
 use galatea_kernels::random;
 
 use super::adversarial::Schedule;
@@ -151,8 +151,11 @@ impl Variant {
     /// # Errors
     /// If they do not fit the model.
     pub fn examples(&self, batch: &HostBatch, turn: Turn) -> Result<(Tensor<2>, Labels)> {
-        let values = self.values(batch, Some(turn))?;
-        let x = from_vec(values, [batch.len(), self.elements()], &self.device);
+        self.check_examples(batch)?;
+        let reduced = Scale::reduced(self.scale.as_ref(), batch);
+        let x = filled([batch.len(), self.elements()], &self.device, |out| {
+            self.likelihood.write_input(&reduced.values.values, Some(turn), out);
+        });
         Ok((x, condition::rows(batch.labels.as_deref(), self.classes.len(), batch.len(), &self.device)?))
     }
 
@@ -225,8 +228,7 @@ impl Variant {
         self.average.as_ref().map_or_else(|| Cow::Owned(self.network.valid()), Cow::Borrowed)
     }
 
-    /// Values of examples as the networks read them; what is drawn for it is of training where there is a turn.
-    fn values(&self, batch: &HostBatch, turn: Option<Turn>) -> Result<Vec<f32>> {
+    fn check_examples(&self, batch: &HostBatch) -> Result<()> {
         let HostTensor { shape, values } = &batch.values;
         if shape.len() != 1 + self.shape.len() || shape[1..] != self.shape {
             return Err(Error::usage(
@@ -240,8 +242,14 @@ impl Variant {
                 "leave such examples out",
             ));
         }
+        Ok(())
+    }
+
+    /// Values of examples as the networks read them.
+    fn values(&self, batch: &HostBatch) -> Result<Vec<f32>> {
+        self.check_examples(batch)?;
         let batch = Scale::reduced(self.scale.as_ref(), batch);
-        Ok(self.likelihood.input(&batch.values.values, turn))
+        Ok(self.likelihood.input(&batch.values.values, None))
     }
 
     /// `rows` of `[.., width]` values as a tensor of always the same number of rows: matrix products sum in another order for
@@ -336,7 +344,7 @@ impl Variant {
 
     /// Examples as networks read them, and their classes: those given, or else those under which each is most likely.
     fn read(&self, examples: &HostBatch) -> Result<(Vec<f32>, Option<Vec<u32>>)> {
-        let values = self.values(examples, None)?;
+        let values = self.values(examples)?;
         let n = examples.len();
         let classes = self.classes.len();
         if classes == 0 {
