@@ -9,7 +9,8 @@ to train on and 1,000 to test with: the split that Galatea makes, by its rule. B
 ReLU, Adam at 1e-3, batches of 100; IWAE draws 50 samples. The likelihood is importance sampled with 200 draws, by the same
 formula. pythae's model is trained by a plain loop without its trainer, so that only the model's time counts.
 
-Galatea is measured twice: with its own schedule and weight average, and without either (`plain`), as pythae is.
+Galatea is measured as the preset `classic` has it, constant rate and no average of weights, as pythae is, and with both
+(`averaged`), which learns 9,000 digits by heart sooner.
 """
 
 import gzip
@@ -143,7 +144,7 @@ def main():
     runs = {
         "galatea": lambda: ours(kind, epochs, seed, []),
         "pythae": lambda: theirs(kind, epochs, seed, train, test),
-        "galatea, plain": lambda: ours(kind, epochs, seed, ["schedule=constant", "ema=0"]),
+        "averaged": lambda: ours(kind, epochs, seed, ["schedule=cosine", "ema=0.999"]),
     }
     for name, run in runs.items():
         seconds, value = run()

@@ -43,6 +43,8 @@ const CLASSIC: Preset = Preset {
         binarise = "threshold"
         likelihood = "bernoulli"
         conditional = "no"
+        schedule = "constant"
+        ema = 0.0
     "#,
 };
 
