@@ -1,8 +1,12 @@
 //! The command line as clap sees it.
 
+mod uses;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
+
+pub(crate) use uses::{AugmentArgs, DetectArgs, ReconstructArgs};
 
 /// Train, judge and use generative models on your own pictures.
 #[derive(Debug, Parser)]
@@ -59,8 +63,14 @@ pub(crate) enum Command {
     Sample(SampleArgs),
     /// Judge a trained model against real data it has not seen
     Eval(EvalArgs),
-    /// Walk through the latent space from sample to sample
+    /// Walk through the latent space from sample to sample, or between your own pictures
     Interpolate(InterpolateArgs),
+    /// Give examples back as a trained model understands them
+    Reconstruct(ReconstructArgs),
+    /// Find the examples that are unlike those that a model has learnt
+    Detect(DetectArgs),
+    /// Draw more training data, labelled, without copies and without what is unlike the real ones
+    Augment(AugmentArgs),
     /// Write a trained model to one file that needs nothing else
     Export(ExportArgs),
     /// List runs, or compare some
@@ -91,6 +101,7 @@ Examples:
   galatea train --set loss=hinge spectral_norm=true r1=0
   galatea train --set heal=auto                          when it collapses, go back and change settings
   galatea train --set eval.every=500                     judge on the way, keep the best checkpoint
+  galatea train --for detect --data good-parts           to find odd ones later: `galatea detect`
   galatea train --config runs/0001-dcgan-digits/config.toml
   galatea train --resume last                            go on after Ctrl-C or a crash, bit for bit
 
@@ -131,9 +142,13 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
+    /// Choose family and settings for a use: `detect` to find odd ones with `galatea detect`
+    #[arg(long = "for", value_name = "USE", value_parser = ["detect"])]
+    pub(crate) purpose: Option<String>,
+
     /// Go on with this run
     #[arg(long, value_name = "RUN", conflicts_with_all = [
-        "family", "data", "name", "steps", "minutes", "config", "set", "seed", "dry_run",
+        "purpose", "family", "data", "name", "steps", "minutes", "config", "set", "seed", "dry_run",
     ])]
     pub(crate) resume: Option<String>,
 }
@@ -200,10 +215,28 @@ pub(crate) struct SampleArgs {
 #[command(after_help = "\
 Examples:
   galatea interpolate last -n 6 --frames 20 --class 3 -o walk.gif
-  galatea interpolate last -n 2 --frames 10 -o strip.png")]
+  galatea interpolate last -n 2 --frames 10 -o strip.png
+  galatea interpolate last --seeds 3 8 --frames 10 -o strip.png
+  galatea interpolate last --between me.jpg you.jpg -o strip.png
+
+Places are joined by arcs. A walk between samples ends where it began; one between seeds or
+pictures ends at the last of them, and goes back again in an animation. Pictures need a family
+that encodes them, see `galatea models NAME`.")]
 pub(crate) struct InterpolateArgs {
     #[command(flatten)]
     pub(crate) drawing: Drawing,
+
+    /// Pictures to walk between in place of samples, two or more
+    #[arg(long, value_name = "PICTURE", num_args = 2.., value_hint = ValueHint::FilePath, conflicts_with_all = ["number", "seed", "seeds", "class", "truncation"])]
+    pub(crate) between: Vec<String>,
+
+    /// Seeds whose first samples to walk between, two or more
+    #[arg(long, value_name = "S", num_args = 2.., allow_negative_numbers = true, conflicts_with_all = ["number", "seed"])]
+    pub(crate) seeds: Vec<u64>,
+
+    /// Change how pictures are read
+    #[arg(long, value_name = "data.KEY=VALUE", num_args = 1.., requires = "between")]
+    pub(crate) set: Vec<String>,
 
     /// Samples to walk between; the walk ends where it began
     #[arg(long, short = 'n', value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(2..=1_000), allow_negative_numbers = true)]
@@ -305,6 +338,12 @@ ceiling (noise against real data). Its name ends in the number of samples and wh
     text.push_str(&crate::table::columns(&kinds));
     text.push('\n');
     text.push_str("Metrics:\n");
+    text.push_str(&crate::table::columns(&rows));
+    text.push_str("\nOf models that say how likely examples are (`score` in `galatea models NAME`):\n");
+    let rows: Vec<Vec<String>> = galatea::likelihood::NUMBERS
+        .iter()
+        .map(|number| vec![format!("  {}", number.name), number.meaning.to_owned()])
+        .collect();
     text.push_str(crate::table::columns(&rows).trim_end());
     text
 }

@@ -20,6 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod exit {
     pub(crate) const FAILED: u8 = 1;
     pub(crate) const USAGE: u8 = 2;
+    pub(crate) const FLAGGED: u8 = 3;
     pub(crate) const INTERRUPTED: u8 = 130;
 }
 
@@ -37,6 +38,9 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(args, common, began),
         Command::Sample(args) => commands::sample::sample(args, common),
         Command::Interpolate(args) => commands::sample::interpolate(args, common),
+        Command::Reconstruct(args) => commands::reconstruct::run(&args, common),
+        Command::Augment(args) => commands::augment::run(&args, common),
+        Command::Detect(args) => commands::detect::run(&args, common),
         Command::Eval(args) => commands::eval::run(args, common),
         Command::Export(args) => commands::export::run(args, common),
         Command::Runs(args) => commands::runs::run(args, common),

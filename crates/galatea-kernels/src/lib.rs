@@ -4,6 +4,7 @@
 //! chosen at run time. [`burn`] holds what networks call: the kernels as operations on Burn's tensors.
 
 pub mod activation;
+pub mod bernoulli;
 pub mod buffer;
 pub mod burn;
 pub mod conv;

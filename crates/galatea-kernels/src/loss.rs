@@ -107,7 +107,7 @@ fn largest(x: &[f32]) -> f32 {
 
 /// `exp(x)` for `x <= 0`, to 4e-16 of the value; 3e-308 below -708, NaN for NaN. A loop of these is done in vectors.
 #[inline(always)]
-fn exp_of_negative(x: f64) -> f64 {
+pub(crate) fn exp_of_negative(x: f64) -> f64 {
     /// Of this size a number has no bits behind the point: adding it rounds.
     const ROUND: f64 = 6_755_399_441_055_744.0;
     /// The upper bits of ln 2, whose products with small whole numbers are exact, and the rest.

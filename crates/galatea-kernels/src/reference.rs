@@ -181,6 +181,14 @@ pub fn softmax_cross_entropy(classes: usize, x: &[f32], labels: &[u32]) -> (f64,
     (loss, dx)
 }
 
+/// As [`crate::bernoulli::bernoulli_rows`]: the sum of each row, and the derivative by each logit.
+pub fn bernoulli_rows(width: usize, x: &[f32], targets: &[f32]) -> (Vec<f64>, Vec<f64>) {
+    let (x, targets) = (x.iter().map(|x| f64::from(*x)), targets.iter().map(|t| f64::from(*t)));
+    let (values, slopes): (Vec<f64>, Vec<f64>) =
+        x.zip(targets).map(|(x, t)| (t * x - x.max(0.0) - (-x.abs()).exp().ln_1p(), t - sigmoid(x))).unzip();
+    (values.chunks_exact(width.max(1)).map(|row| row.iter().sum()).collect(), slopes)
+}
+
 /// `x w` of one row, with `w` `[x.len(), columns]`.
 fn row_product(x: &[f64], w: &[f64], columns: usize) -> Vec<f64> {
     (0..columns).map(|j| x.iter().enumerate().map(|(k, x)| x * w[k * columns + j]).sum()).collect()

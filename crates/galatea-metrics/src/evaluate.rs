@@ -418,7 +418,7 @@ fn standard_errors(prepared: &Prepared<'_>, n: usize, m: usize, least: usize) ->
 }
 
 /// Uniform noise in `[-1, 1]`.
-fn uniform(shape: &[usize]) -> HostTensor {
+pub(crate) fn uniform(shape: &[usize]) -> HostTensor {
     let mut values = vec![0.0; shape.iter().product()];
     random::fill_uniform(SEED, 0, &mut values);
     values.iter_mut().for_each(|value| *value = 2.0 * *value - 1.0);
@@ -426,7 +426,7 @@ fn uniform(shape: &[usize]) -> HostTensor {
 }
 
 /// As many points, each number uniform over the range that it has among `real`.
-fn uniform_within(real: &HostTensor, rows: usize) -> HostTensor {
+pub(crate) fn uniform_within(real: &HostTensor, rows: usize) -> HostTensor {
     let d = real.row_len();
     let column = |at: usize| real.values.iter().skip(at).step_by(d).copied();
     let low: Vec<f32> = (0..d).map(|at| column(at).fold(f32::INFINITY, f32::min)).collect();

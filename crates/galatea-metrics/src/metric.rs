@@ -142,6 +142,11 @@ pub(crate) fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     (mean, (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt())
 }
 
+/// Every number that a report may hold: those of [`METRICS`], and those of models with a likelihood.
+pub fn numbers() -> impl Iterator<Item = &'static Number> {
+    METRICS.iter().flat_map(|metric| metric.numbers).chain(crate::likelihood::NUMBERS)
+}
+
 /// All numbers of a metric for all points.
 ///
 /// # Errors
@@ -180,12 +185,12 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_everything_is_explained() {
-        let mut names: Vec<&str> = METRICS.iter().flat_map(|metric| metric.numbers).map(|number| number.name).collect();
+        let mut names: Vec<&str> = numbers().map(|number| number.name).collect();
         let count = names.len();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), count);
-        for number in METRICS.iter().flat_map(|metric| metric.numbers) {
+        for number in numbers() {
             assert!(number.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'));
             assert!((20..77).contains(&number.meaning.len()), "{}", number.name);
         }

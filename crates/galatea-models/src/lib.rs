@@ -1,5 +1,6 @@
 //! Everything that can be trained and sampled: one file per family in `families/`, shared parts in `nn/`.
 
+mod abilities;
 pub mod classifier;
 pub mod encoder;
 mod error;
@@ -8,6 +9,7 @@ mod model;
 pub mod nn;
 pub mod registry;
 
+pub use abilities::{Bound, Encode, Reconstruct, Score};
 pub use error::{Error, Result};
 pub use model::{
     Ability, Demand, Entry, Family, Info, Latent, Model, Part, Preset, Purpose, SampleRequest, Session, StepReport,

@@ -4,6 +4,7 @@
 use galatea_data::settings::{Key, Settings};
 use galatea_data::{DataSpec, HostBatch, HostTensor};
 
+use crate::abilities::{Encode, Reconstruct, Score};
 use crate::{Error, Result};
 
 /// A family as help texts, lists and pages show it.
@@ -29,6 +30,47 @@ pub struct Info {
 pub enum Ability {
     /// Turns latent vectors into samples: [`Latent`].
     Latent,
+    /// Finds latent vectors of examples: [`Encode`].
+    Encode,
+    /// Gives examples back as it understands them: [`Reconstruct`].
+    Reconstruct,
+    /// Says how likely it takes examples to be: [`Score`].
+    Score,
+}
+
+impl Ability {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Latent, Self::Encode, Self::Reconstruct, Self::Score];
+
+    /// One word, as lists and JSON have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Latent => "latent",
+            Self::Encode => "encode",
+            Self::Reconstruct => "reconstruct",
+            Self::Score => "score",
+        }
+    }
+
+    /// What it is good for, in half a line.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Latent => "turns latent vectors into samples: interpolation",
+            Self::Encode => "finds latent vectors of examples: interpolation between your own, attributes",
+            Self::Reconstruct => "gives examples back as it understands them",
+            Self::Score => "says how likely it takes examples to be: log likelihood, odd ones out",
+        }
+    }
+
+    /// Whether `session` has it.
+    pub fn is_of(self, session: &dyn Session) -> bool {
+        match self {
+            Self::Latent => session.as_latent().is_some(),
+            Self::Encode => session.as_encode().is_some(),
+            Self::Reconstruct => session.as_reconstruct().is_some(),
+            Self::Score => session.as_score().is_some(),
+        }
+    }
 }
 
 /// A named set of settings of a family.
@@ -217,6 +259,21 @@ pub trait Model: Sized + Send + 'static {
         None
     }
 
+    /// The model as an encoder of examples, for families with [`Ability::Encode`].
+    fn as_encode(&self) -> Option<&dyn Encode> {
+        None
+    }
+
+    /// The model as something that gives examples back, for families with [`Ability::Reconstruct`].
+    fn as_reconstruct(&self) -> Option<&dyn Reconstruct> {
+        None
+    }
+
+    /// The model as a likelihood of examples, for families with [`Ability::Score`].
+    fn as_score(&self) -> Option<&dyn Score> {
+        None
+    }
+
     /// For a model with a discriminator: how real it takes each of these examples to be, as logits. Nothing is learnt.
     ///
     /// # Errors
@@ -276,6 +333,18 @@ pub trait Session: Send {
     fn parameters(&self) -> Vec<(&'static str, usize)>;
     /// See [`Model::as_latent`].
     fn as_latent(&self) -> Option<&dyn Latent>;
+    /// See [`Model::as_encode`].
+    fn as_encode(&self) -> Option<&dyn Encode> {
+        None
+    }
+    /// See [`Model::as_reconstruct`].
+    fn as_reconstruct(&self) -> Option<&dyn Reconstruct> {
+        None
+    }
+    /// See [`Model::as_score`].
+    fn as_score(&self) -> Option<&dyn Score> {
+        None
+    }
     /// See [`Model::judge`].
     ///
     /// # Errors
@@ -433,6 +502,15 @@ impl<M: Model> Session for Running<M> {
     }
     fn as_latent(&self) -> Option<&dyn Latent> {
         self.model.as_latent()
+    }
+    fn as_encode(&self) -> Option<&dyn Encode> {
+        self.model.as_encode()
+    }
+    fn as_reconstruct(&self) -> Option<&dyn Reconstruct> {
+        self.model.as_reconstruct()
+    }
+    fn as_score(&self) -> Option<&dyn Score> {
+        self.model.as_score()
     }
     fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         self.model.judge(examples)

@@ -166,6 +166,11 @@ const AVERAGE: Change = Change {
 };
 const SEEKING: Change = switch_on!("mode_seeking", 1.0);
 const AUGMENT: Change = switch_on!("augment", "translation,cutout");
+/// The divergence from the prior costs less, or nothing at first.
+const WARM_UP: Change = switch_on!("warm_up", 0.5);
+const FREE_BITS: Change = switch_on!("free_bits", 0.1);
+const LOWER_BETA: Change = Change { key: "beta", to: |now, _| (now.as_float()? > 1.0).then_some(Value::Float(1.0)) };
+const SLOWER: Change = Change { key: "learning_rate", to: |now, _| slower(now, 0.5) };
 /// The discriminator sees several examples at once, which changes its shape.
 const PACK: Change = Change { key: "pack", to: |now, _| (now.as_integer()? == 1).then_some(Value::Integer(2)) };
 
@@ -178,8 +183,11 @@ fn remedies(kind: Kind) -> &'static [&'static [Change]] {
     match kind {
         Kind::DroppedModes | Kind::NearDuplicates => &[FIRST, &[SLOWER_G, SLOWER_D], &[SEEKING, NOISE], &[PACK]],
         Kind::Overpowering => &[FAIR, &[SLOWER_D], &[NOISE, SMOOTHING], &[SLOWER_G, SLOWER_D]],
-        Kind::Divergence => &[&[USUAL_G, USUAL_D, MOMENTUM], &[SLOWER_G, SLOWER_D], &[CLIP, R1], &[SLOWER_G, SLOWER_D]],
+        Kind::Divergence => {
+            &[&[USUAL_G, USUAL_D, SLOWER, MOMENTUM], &[SLOWER_G, SLOWER_D], &[CLIP, R1], &[SLOWER_G, SLOWER_D, SLOWER]]
+        }
         Kind::Oscillation => &[&[MOMENTUM, R1], &[SLOWER_G, SLOWER_D], &[AVERAGE]],
+        Kind::PosteriorCollapse => &[&[LOWER_BETA, WARM_UP], &[FREE_BITS], &[SLOWER]],
         Kind::Overfitting => &[&[AUGMENT], &[R1, NOISE], &[SMOOTHING, SLOWER_D]],
     }
 }
@@ -276,7 +284,17 @@ mod tests {
         assert_eq!(keys(Kind::DroppedModes, &settings), [["learning_rate_g", "learning_rate_d"]]);
         assert_eq!(keys(Kind::Divergence, &Table::new()), [[""; 0]; 0]);
         assert!(hint(Kind::Divergence, known(&Table::new())).is_empty());
-        assert!(Kind::ALL.iter().all(|kind| hint(*kind, known(&listing())).contains("`--set heal=auto`")));
+        let mut settings = listing();
+        settings.insert("free_bits".into(), Value::Float(0.0));
+        assert!(Kind::ALL.iter().all(|kind| hint(*kind, known(&settings)).contains("`--set heal=auto`")));
+    }
+
+    #[test]
+    fn latent_vectors_are_brought_to_use() {
+        let settings = "beta = 4.0\nwarm_up = 0.0\nfree_bits = 0.0\nlearning_rate = 1e-3".parse().unwrap();
+        let expected: [&[&str]; 3] = [&["beta", "warm_up"], &["free_bits"], &["learning_rate"]];
+        assert_eq!(keys(Kind::PosteriorCollapse, &settings), expected);
+        assert_eq!(keys(Kind::PosteriorCollapse, &listing()), [[""; 0]; 0]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use galatea_data::formats::{Rows, read_rows};
-use galatea_data::{DataOptions, DataSpec, Dataset, HostTensor, Split, settings, split};
+use galatea_data::{DataOptions, DataSpec, Dataset, HostBatch, HostTensor, Split, settings, split};
 use galatea_metrics::features::{self, Features, Learn, Opening};
 use galatea_metrics::mode_coverage::Modes;
 use galatea_metrics::{Arrays, Points, Reference, Report, Row};
@@ -254,7 +254,7 @@ fn same_shape(data: &DataSpec, what: &str, other: &DataSpec) -> Result<()> {
 }
 
 /// Where features that were learnt are kept.
-fn cache() -> Option<PathBuf> {
+pub(crate) fn cache() -> Option<PathBuf> {
     galatea_data::formats::data_home().ok().map(|home| home.join("features"))
 }
 
@@ -305,7 +305,8 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
         ));
     }
     let count = eval.samples.min(split.held_back.len());
-    let held_back = evenly(data, &split.held_back, count.max(2))?;
+    let unseen = evenly_labelled(data, &split.held_back, count.max(2))?;
+    let held_back = unseen.values.clone();
     let train = match split.train.is_empty() {
         true => None,
         false => Some(shuffled(&evenly(data, &split.train, MAX_TRAIN)?)),
@@ -315,7 +316,25 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
     let modes = modes_of(session, data, split, eval.seed)?;
     let modes = modes.as_ref().map(|[drawn, real]| [drawn, real]);
     let reference = Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features, modes };
-    Ok(galatea_metrics::evaluate(&samples, reference)?)
+    let mut report = galatea_metrics::evaluate(&samples, reference)?;
+    if session.as_score().is_some() {
+        let seen = match split.train.is_empty() {
+            true => None,
+            false => Some(for_model(session, data, evenly_labelled(data, &split.train, MAX_SCORED)?)),
+        };
+        let unseen = for_model(session, data, unseen);
+        galatea_metrics::likelihood::add(&mut report, session, &unseen, seen.as_ref())?;
+    }
+    Ok(report)
+}
+
+/// Most training examples that a model with a likelihood is asked about.
+const MAX_SCORED: usize = 200;
+
+/// Examples of `data` as `session` can be asked about them: with their classes where those are the ones that it knows.
+pub(crate) fn for_model(session: &dyn Session, data: &dyn Dataset, examples: HostBatch) -> HostBatch {
+    let labels = examples.labels.filter(|_| session.classes() == data.spec().classes());
+    HostBatch { labels, ..examples }
 }
 
 /// Modes of as many samples, and of as many real examples, as the protocol for such data takes; read a few at a time, as
@@ -349,9 +368,14 @@ fn modes_of(session: &dyn Session, data: &dyn Dataset, split: &Split, seed: u64)
 
 /// At most `count` of the examples, evenly over all, so that every class is there.
 pub(crate) fn evenly(data: &dyn Dataset, indices: &[usize], count: usize) -> Result<HostTensor> {
+    Ok(evenly_labelled(data, indices, count)?.values)
+}
+
+/// The same with their classes.
+fn evenly_labelled(data: &dyn Dataset, indices: &[usize], count: usize) -> Result<HostBatch> {
     let count = count.min(indices.len());
     let chosen: Vec<usize> = (0..count).map(|i| indices[i * indices.len() / count]).collect();
-    Ok(data.batch(&chosen)?.values)
+    Ok(data.batch(&chosen)?)
 }
 
 /// The same examples in an order that has nothing to do with classes, so that the first of them are a fair selection.

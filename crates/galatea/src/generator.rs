@@ -7,6 +7,7 @@ use galatea_data::{DataSpec, HostBatch, HostTensor};
 use galatea_models::{Info, Latent, SampleRequest, Session};
 use galatea_train::{Run, Saved, Which};
 
+use crate::latent_space::{Ends, Walk};
 use crate::{Error, Result};
 
 /// A trained model: draws samples, interpolates, is saved to one file.
@@ -120,22 +121,11 @@ impl Generator {
             Error::usage(format!("`{}` has no latent space to walk in", self.info().name), "choose another family")
         })?;
         let anchors = latent.latents(request);
-        let n = anchors.rows();
-        if n < 2 || frames == 0 {
+        if anchors.rows() < 2 || frames == 0 {
             return Err(Error::usage("a walk needs two samples or more and a frame or more", "use `-n 4 --frames 16`"));
         }
-        let labels = request.labels(self.classes())?;
-        let mut values = Vec::with_capacity(n * frames * latent.latent_len());
-        for i in 0..n {
-            for frame in 0..frames {
-                let at = frame as f32 / frames as f32;
-                values.extend(on_the_arc(anchors.row(i), anchors.row((i + 1) % n), at));
-            }
-        }
-        let labels: Option<Vec<u32>> =
-            labels.map(|labels| labels.iter().flat_map(|&label| std::iter::repeat_n(label, frames)).collect());
-        let path = HostTensor::new([n * frames, latent.latent_len()], values);
-        Ok(latent.decode(&path, labels.as_deref())?)
+        let walk = Walk::new(&anchors, request.labels(self.classes())?.as_deref(), frames, Ends::Meet);
+        Ok(latent.decode(&walk.latents, walk.labels.as_deref())?)
     }
 
     /// Its latent space, if the family has one.
@@ -150,32 +140,5 @@ impl Generator {
     /// If the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         Ok(galatea_train::export(path.as_ref(), &*self.session, self.seed, self.step)?)
-    }
-}
-
-/// The point at share `at` of the arc from `a` to `b`; of the line between them where they are (nearly) parallel.
-fn on_the_arc(a: &[f32], b: &[f32], at: f32) -> Vec<f32> {
-    let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
-    let cosine = (dot(a, b) / (dot(a, a) * dot(b, b)).sqrt().max(f64::MIN_POSITIVE)).clamp(-1.0, 1.0);
-    let angle = cosine.acos();
-    let at = f64::from(at);
-    let (from, to) = match angle.sin() {
-        sine if sine < 1e-6 => (1.0 - at, at),
-        sine => (((1.0 - at) * angle).sin() / sine, (at * angle).sin() / sine),
-    };
-    a.iter().zip(b).map(|(a, b)| (from * f64::from(*a) + to * f64::from(*b)) as f32).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_arc_begins_and_ends_at_its_points_and_keeps_their_length() {
-        let (a, b) = ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0]);
-        assert_eq!(on_the_arc(&a, &b, 0.0), a);
-        let half = on_the_arc(&a, &b, 0.5);
-        assert!((half[0] - 0.5f32.sqrt()).abs() < 1e-6 && (half[1] - 0.5f32.sqrt()).abs() < 1e-6);
-        assert_eq!(on_the_arc(&a, &a, 0.5), a);
     }
 }

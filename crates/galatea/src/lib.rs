@@ -21,10 +21,13 @@
 //! ```
 
 mod comparing;
+pub mod detect;
 mod device;
 mod error;
 mod evaluation;
 mod generator;
+mod latent_space;
+pub mod more;
 mod page;
 mod request;
 mod training;
@@ -36,13 +39,15 @@ pub use error::{Error, Result};
 pub use evaluation::{ArrayComparison, Comparison, EvalOptions, compare, compare_arrays, evaluate};
 pub use galatea_data::Error as DataError;
 pub use galatea_data::{
-    DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, Mixture, PointSpec, fetch, formats, open,
+    DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, Inputs, Mixture, PointSpec, fetch, formats, open,
     settings, write,
 };
 pub use galatea_kernels::set_threads;
 pub use galatea_metrics::progress::on_progress;
-pub use galatea_metrics::{METRICS, Report, features, short};
-pub use galatea_models::{Family, Info, Latent, SampleRequest, Session, StepReport, registry};
+pub use galatea_metrics::{METRICS, Report, Row, features, likelihood, short};
+pub use galatea_models::{
+    Ability, Bound, Encode, Family, Info, Latent, Reconstruct, SampleRequest, Score, Session, StepReport, registry,
+};
 pub use galatea_train::monitor::Switch;
 pub use galatea_train::observers::{Logged, readings};
 pub use galatea_train::{
@@ -50,6 +55,7 @@ pub use galatea_train::{
     Reading, Result as TrainResult, Run, RunConfig, Severity, Summary, Which, checkpoint,
 };
 pub use generator::Generator;
+pub use latent_space::Ends;
 pub use page::report;
 pub use request::{DataSettings, Request, Resolved};
 pub use training::{Surroundings, Trained, resume, train, train_in};

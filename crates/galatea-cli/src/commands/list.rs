@@ -25,10 +25,11 @@ fn all_models(common: &Common) -> Result<ExitCode> {
         let info = family.info();
         if common.json {
             let presets: Vec<&str> = family.presets().iter().map(|preset| preset.name).collect();
+            let abilities: Vec<&str> = info.abilities.iter().map(|ability| ability.name()).collect();
             print_line(
                 &json!({
                     "name": info.name, "summary": info.summary, "paper": info.paper, "differs": info.differs,
-                    "takes": info.modalities, "presets": presets,
+                    "takes": info.modalities, "abilities": abilities, "presets": presets,
                 })
                 .to_string(),
             )?;
@@ -65,6 +66,12 @@ fn one_model(name: &str, common: &Common) -> Result<ExitCode> {
         info.modalities.join(", "),
         family.steps()
     );
+    if !info.abilities.is_empty() {
+        text.push_str("\nAbilities:\n");
+        let rows =
+            info.abilities.iter().map(|ability| vec![format!("  {}", ability.name()), ability.summary().to_owned()]);
+        text.push_str(&columns(&rows.collect::<Vec<_>>()));
+    }
     if !family.presets().is_empty() {
         text.push_str("\nPresets (`--set preset=NAME`):\n");
         let rows: Vec<_> = family

@@ -1,9 +1,12 @@
 //! One file per command, or per group of commands.
 
+pub(crate) mod augment;
 pub(crate) mod data;
+pub(crate) mod detect;
 pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod list;
+pub(crate) mod reconstruct;
 pub(crate) mod report;
 pub(crate) mod runs;
 pub(crate) mod sample;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use galatea::{DataSpec, Error, Generator, HostBatch, HostTensor, SampleRequest, device, write};
+use galatea::{DataSpec, Ends, Error, Generator, HostBatch, HostTensor, SampleRequest, device, write};
 
 use crate::args::{Checkpoint, Common, Drawing, InterpolateArgs, SampleArgs};
 use crate::commands::{print_bytes, print_line};
@@ -15,7 +15,7 @@ use crate::progress;
 const FRAME: u32 = 80;
 
 /// Most memory for samples that go into one file.
-const MAX_BYTES: u64 = 4 << 30;
+pub(crate) const MAX_BYTES: u64 = 4 << 30;
 
 pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
     let drawing = &args.drawing;
@@ -33,6 +33,9 @@ pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
 pub(crate) fn interpolate(args: InterpolateArgs, common: &Common) -> Result<ExitCode> {
     let drawing = &args.drawing;
     let generator = open(&drawing.model, &drawing.checkpoint, common)?;
+    if !args.between.is_empty() || !args.seeds.is_empty() {
+        return between(&args, &generator, common);
+    }
     let mut request = request(drawing, args.number, &generator)?;
     if request.class.is_none() && !generator.classes().is_empty() {
         // A walk through changing classes would jump.
@@ -50,8 +53,43 @@ pub(crate) fn interpolate(args: InterpolateArgs, common: &Common) -> Result<Exit
     put(&frames, &generator, &target, columns, common)
 }
 
+/// A walk between pictures or seeds, which ends at the last of them.
+fn between(args: &InterpolateArgs, generator: &Generator, common: &Common) -> Result<ExitCode> {
+    let drawing = &args.drawing;
+    let target = Target::of(&drawing.output)?;
+    target.check_for(generator.spec())?;
+    let frames = usize::from(args.frames);
+    let places = args.between.len().max(args.seeds.len());
+    check_size(generator, 2 * places as u64 * u64::from(args.frames))?;
+    let walk = if args.seeds.is_empty() {
+        let inputs = generator.inputs(&args.between, &drawing.model, &common.runs, &args.set)?;
+        check_size(generator, inputs.len() as u64 * u64::from(args.frames))?;
+        let values = inputs.read_all(MAX_BYTES).map_err(Error::from)?;
+        generator.walk_between(&HostBatch { values, labels: None }, frames, Ends::Apart)?
+    } else {
+        let mut request = request(drawing, 1, generator)?;
+        if !generator.classes().is_empty() {
+            request.class = request.class.or(Some(0));
+        }
+        generator.walk_between_seeds(&args.seeds, &request, frames, Ends::Apart)?
+    };
+    let walk = if let Target::Animation(_) = target { and_back(&walk) } else { walk };
+    let columns = drawing.columns.or(Some(u32::from(args.frames) + 1));
+    put(&HostBatch { values: walk, labels: None }, generator, &target, columns, common)
+}
+
+/// The same pictures, then in reverse all but the last and the first, so that an animation does not jump.
+fn and_back(walk: &HostTensor) -> HostTensor {
+    let n = walk.rows();
+    let mut values = walk.values.clone();
+    (1..n - 1).rev().for_each(|i| values.extend_from_slice(walk.row(i)));
+    let mut shape = walk.shape.clone();
+    shape[0] = values.len() / walk.row_len().max(1);
+    HostTensor::new(shape, values)
+}
+
 /// Refuses what would fill the memory: what goes into one file is held in it.
-fn check_size(generator: &Generator, count: u64) -> Result<()> {
+pub(crate) fn check_size(generator: &Generator, count: u64) -> Result<()> {
     let values: usize = generator.spec().shape().iter().product();
     let bytes = count.saturating_mul(4 * values as u64);
     if bytes <= MAX_BYTES {
@@ -63,7 +101,7 @@ fn check_size(generator: &Generator, count: u64) -> Result<()> {
 }
 
 /// What examples are called.
-fn called(spec: &DataSpec) -> &'static str {
+pub(crate) fn called(spec: &DataSpec) -> &'static str {
     match spec {
         DataSpec::Images(_) => "pictures",
         other => other.kind(),
@@ -98,7 +136,7 @@ fn class_index(class: &str, generator: &Generator) -> Result<u32> {
 }
 
 /// Where samples go.
-enum Target<'a> {
+pub(crate) enum Target<'a> {
     /// A grid of pictures, or a plot of points.
     Grid(&'a Path),
     Array(&'a Path),
@@ -109,7 +147,7 @@ enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    fn of(path: &'a Path) -> Result<Self> {
+    pub(crate) fn of(path: &'a Path) -> Result<Self> {
         if path.as_os_str() == "-" {
             if std::io::stdout().is_terminal() {
                 return Err(Error::usage(
@@ -139,7 +177,7 @@ impl<'a> Target<'a> {
     }
 
     /// Refuses what samples of this kind cannot be written as.
-    fn check_for(&self, spec: &DataSpec) -> Result<()> {
+    pub(crate) fn check_for(&self, spec: &DataSpec) -> Result<()> {
         let (what, hint) = match (self, spec) {
             (Self::Table(_), DataSpec::Images(_)) => ("pictures as `.csv`", "use .png, .npy, .gif or a folder"),
             (Self::Animation(_), DataSpec::Points(_)) => ("points as `.gif`", "use .png (a plot), .npy or .csv"),
@@ -199,21 +237,21 @@ fn into_folder(generator: &Generator, request: &SampleRequest, folder: &Path, co
     told(folder, (end - request.range.start) as usize, generator.spec(), common)
 }
 
-fn make(folder: &Path) -> Result<()> {
+pub(crate) fn make(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)
         .map_err(|error| galatea::DataError::io("make the folder", folder, error))
         .map_err(Error::from)?;
     Ok(())
 }
 
-fn put_one(pictures: &HostTensor, i: usize, folder: &Path, number: u64) -> Result<()> {
+pub(crate) fn put_one(pictures: &HostTensor, i: usize, folder: &Path, number: u64) -> Result<()> {
     let one = HostTensor::new(pictures.shape[1..].to_vec(), pictures.row(i).to_vec());
     let bytes = write::png::picture(&one).map_err(Error::from)?;
     write::file(&folder.join(format!("{number:06}.png")), &bytes).map_err(Error::from)?;
     Ok(())
 }
 
-fn told(path: &Path, count: usize, spec: &DataSpec, common: &Common) -> Result<ExitCode> {
+pub(crate) fn told(path: &Path, count: usize, spec: &DataSpec, common: &Common) -> Result<ExitCode> {
     if common.json {
         print_line(&serde_json::json!({ "path": path, "samples": count }).to_string())?;
     } else if !common.quiet {

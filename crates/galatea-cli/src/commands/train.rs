@@ -28,10 +28,17 @@ pub(crate) fn run(args: TrainArgs, common: &Common, began: Instant) -> Result<Ex
     if let Some(run) = &args.resume {
         return told(galatea::resume(run, surroundings)?, common, first_step.get());
     }
-    let mut settings = args.set;
+    let (mut family, mut settings) = (args.family, Vec::new());
+    if args.purpose.is_some() {
+        let (usual, first) = galatea::detect::training();
+        family.get_or_insert_with(|| usual.to_owned());
+        settings = first;
+    }
+    // What the user says comes last, and holds.
+    settings.extend(args.set);
     settings.extend(args.steps.map(|steps| format!("train.steps={steps}")));
     settings.extend(args.minutes.map(|minutes| format!("train.minutes={minutes:?}")));
-    let request = Request { family: args.family, data: args.data, config: args.config, settings, seed: args.seed };
+    let request = Request { family, data: args.data, config: args.config, settings, seed: args.seed };
     let resolved = request.resolve()?;
     if args.dry_run {
         print(&resolved.config.to_text().map_err(Error::from)?)?;

@@ -106,6 +106,11 @@ fn open_folder(root: &Path, plan: &Plan) -> Result<Arc<dyn Dataset>> {
     Ok(raw.into_dataset())
 }
 
+/// The pictures in a folder and in all below it, relative to it and sorted.
+pub(crate) fn pictures_in(root: &Path) -> Result<Vec<PathBuf>> {
+    Ok(find(root)?.pictures)
+}
+
 /// Pictures, and how many other files there are.
 struct Found {
     /// Relative to the folder, sorted.

@@ -16,6 +16,7 @@ use std::{io::ErrorKind, path::Path, sync::Arc};
 use crate::{DataOptions, Dataset, Error, Result, options::Plan, settings::nearest};
 
 pub use downloaded::data_home;
+pub(crate) use folder::pictures_in;
 pub use npy::{Rows, read_rows};
 
 /// A kind of source. One file per format; the registry is [`FORMATS`].

@@ -28,7 +28,7 @@ pub fn bytes(points: &HostTensor, labels: Option<&[u32]>, classes: &[String]) ->
 }
 
 /// A text as it stands in a table (RFC 4180, section 2).
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 

@@ -5,6 +5,7 @@
 //! Burn's own operations. Both give the same values up to rounding.
 
 mod autodiff;
+mod bernoulli;
 mod fused;
 mod norms;
 mod optim;
@@ -21,6 +22,7 @@ use burn::tensor::{DType, TensorData};
 use crate::Activation;
 use crate::buffer::Buffer;
 pub use crate::optim::{AdamStep, RmsPropStep, SgdStep};
+pub use bernoulli::bernoulli_rows;
 use fused::{Direction, FusedOps, MeanLoss};
 pub use norms::{group_norm, layer_norm};
 pub use optim::{adam_step, adamw_step, lerp, rmsprop_step, sgd_step, squared_norm};

@@ -178,6 +178,10 @@ pub(super) fn cross_entropy(x: Tensor<2>, labels: &[u32]) -> Tensor<1> {
     activation::log_softmax(x, 1).gather(1, labels).sum().mul_scalar(-1.0 / rows.max(1) as f64)
 }
 
+pub(super) fn bernoulli_rows(x: Tensor<2>, targets: Tensor<2>) -> Tensor<2> {
+    (x.clone() * targets - activation::softplus(x, 1.0)).sum_dim(1)
+}
+
 pub(super) fn layer_norm(
     x: Tensor<2>,
     gamma: Tensor<1>,

@@ -256,6 +256,16 @@ fn cross_entropy_agrees() {
 }
 
 #[test]
+fn bernoulli_likelihoods_agree() {
+    let targets = draw(4, [5, 37]).clamp(0.0, 1.0);
+    let leaves = (leaf(1, [5, 37]), leaf(2, [5, 1]), leaf(3, [1, 1]));
+    compare("Bernoulli likelihood", leaves, |fused, x, a, b| {
+        let rows = if fused { bernoulli_rows(x, targets.clone()) } else { plain::bernoulli_rows(x, targets.clone()) };
+        rows * a + b
+    });
+}
+
+#[test]
 fn convolutions_along_one_dimension_agree() {
     let at = Conv1dGeometry { stride: 2, padding: 1, output_padding: 1 };
     let function = Activation::LeakyRelu(0.2);

@@ -1,5 +1,6 @@
-//! Softmax cross-entropy against its reference.
+//! Softmax cross-entropy and Bernoulli likelihoods against their references.
 
+use galatea_kernels::bernoulli::bernoulli_rows;
 use galatea_kernels::loss::softmax_cross_entropy;
 
 use super::*;
@@ -26,6 +27,28 @@ fn softmax_cross_entropy_of_any_size() {
                 let found_loss = f64::from_bits(bits(0) << 32 | bits(1));
                 assert!((found_loss - loss).abs() < 1e-12 * (1.0 + loss), "{rows} rows of {classes}: {found_loss}");
                 assert!(found[0].iter().zip(&dx).all(|(found, dx)| (f64::from(*found) - dx).abs() < 3e-7));
+            },
+        );
+    }
+}
+
+#[test]
+fn bernoulli_likelihoods_of_any_size() {
+    for (rows, width) in [(0, 5), (1, 1), (3, 17), (100, 784), (2, 20_011)] {
+        let x: Vec<f32> = draw(2, rows * width).iter().map(|value| 8.0 * value).collect();
+        let targets: Vec<f32> = draw(3, rows * width).iter().map(|value| value.clamp(0.0, 1.0)).collect();
+        let (sums, slopes) = reference::bernoulli_rows(width, &x, &targets);
+        everywhere(
+            || {
+                let (mut sums, mut slopes) = (vec![f32::NAN; rows], vec![f32::NAN; x.len()]);
+                bernoulli_rows(width, &x, &targets, &mut sums, &mut slopes);
+                vec![sums, slopes]
+            },
+            |found| {
+                let near = |found: &[f32], expected: &[f64]| {
+                    found.iter().zip(expected).all(|(a, b)| (f64::from(*a) - b).abs() < 3e-7 * (1.0 + b.abs()))
+                };
+                assert!(near(&found[0], &sums) && near(&found[1], &slopes), "{rows} rows of {width}");
             },
         );
     }

@@ -18,20 +18,21 @@
 //! `grid`, as their program has it: Adam, rates, batches, widths and steps. It differs in that the generator is without
 //! batch normalisation, that leaky ReLU is in the place of maxout of five pieces, and in the initial weights.
 
-use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use burn::module::Module;
 use burn::prelude::*;
 use galatea_data::{DataSpec, HostBatch, HostTensor, settings};
 use galatea_kernels::Activation;
-use galatea_kernels::burn::{beside, first_columns, to_vec};
+use galatea_kernels::burn::{first_columns, to_vec};
 
 use crate::nn::adversarial::{Adversarial, Critic, Game, Labels, Schedule};
+use crate::nn::condition::with_labels;
 use crate::nn::layers::{Linear, gain, through};
 use crate::nn::noise::WeightDraw;
 use crate::nn::optimizer::Optimized;
 use crate::nn::remedy::Crowd;
+use crate::nn::scale::Scale;
 use crate::nn::waves::Waves;
 use crate::nn::{average, weights};
 use crate::{
@@ -350,40 +351,6 @@ impl Latent for Gan {
     }
 }
 
-/// Mean and deviation of each number of a point.
-#[derive(Clone, Debug)]
-struct Scale {
-    mean: Vec<f32>,
-    deviation: Vec<f32>,
-}
-
-impl Scale {
-    fn of(spec: &DataSpec) -> Option<Self> {
-        match spec {
-            DataSpec::Points(points) => Some(Self { mean: points.mean.clone(), deviation: points.deviation.clone() }),
-            _ => None,
-        }
-    }
-
-    /// The batch with mean 0 and deviation 1, where there is a scale.
-    fn reduced<'a>(scale: Option<&Self>, batch: &'a HostBatch) -> Cow<'a, HostBatch> {
-        let Some(Self { mean, deviation }) = scale else { return Cow::Borrowed(batch) };
-        let mut batch = batch.clone();
-        for point in batch.values.values.chunks_exact_mut(mean.len()) {
-            point.iter_mut().zip(mean).zip(deviation).for_each(|((x, mean), deviation)| *x = (*x - mean) / deviation);
-        }
-        Cow::Owned(batch)
-    }
-
-    /// Values in the data's units.
-    fn restore(&self, values: &mut [f32]) {
-        for point in values.chunks_exact_mut(self.mean.len()) {
-            let units = self.mean.iter().zip(&self.deviation);
-            point.iter_mut().zip(units).for_each(|(x, (mean, deviation))| *x = mean + deviation * *x);
-        }
-    }
-}
-
 /// Latent vectors, with classes beside them, through ReLU layers to values in `[-1, 1]`, or to numbers of any size.
 #[derive(Module, Debug)]
 struct Generator {
@@ -487,13 +454,6 @@ impl Critic<2> for Discriminator {
             gradient = layer.input_gradient(through(gradient, y, self.activation));
         }
         self.waves.input_gradient(first_columns(gradient, self.waves.width()), &x)
-    }
-}
-
-fn with_labels(x: Tensor<2>, labels: Labels) -> Tensor<2> {
-    match labels {
-        Some(labels) => beside(x, labels),
-        None => x,
     }
 }
 

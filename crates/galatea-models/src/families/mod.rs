@@ -2,3 +2,5 @@
 
 pub mod dcgan;
 pub mod gan;
+pub mod iwae;
+pub mod vae;

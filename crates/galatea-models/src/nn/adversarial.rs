@@ -7,6 +7,8 @@ use galatea_data::settings::{SettingError, Settings};
 use galatea_data::{DataSpec, HostBatch, HostTensor, choice, settings};
 use galatea_kernels::burn::{filled, from_vec, join, to_vec};
 
+use super::condition;
+pub use super::condition::{Conditional, Labels};
 use super::loss::{Judged, LOSSES, Loss};
 use super::noise::{self, Position, Purpose};
 use super::optimizer::Adam;
@@ -26,15 +28,14 @@ choice! {
     }
 }
 
-choice! {
-    /// Whether a model is told the class of each example.
-    pub enum Conditional {
-        /// Where the data has classes, at most 100 of them.
-        Auto = "auto",
-        /// Always; data without classes is an error.
-        Yes = "yes",
-        /// Never.
-        No = "no",
+impl Schedule {
+    /// What the learning rate is multiplied by at this step.
+    pub fn share(self, turn: Turn) -> f64 {
+        match self {
+            Self::Constant => 1.0,
+            Self::Linear => 1.0 - turn.progress(),
+            Self::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * turn.progress()).cos()),
+        }
     }
 }
 
@@ -115,24 +116,14 @@ impl Adversarial {
                 "set `gradient_penalty=10 penalty_every=1`, or `spectral_norm=true`",
             ));
         }
-        if self.conditional == Conditional::Yes && spec.classes().is_empty() {
-            return Err(Error::usage(
-                "`conditional=yes` needs data with classes",
-                "put the images of each class into a sub-folder, or use `conditional=auto`",
-            ));
-        }
+        self.conditional.check(spec)?;
         self.remedies.check(self.batch, loss, spec)?;
         Ok(loss)
     }
 
     /// The classes that networks are told; empty for an unconditional model.
     pub fn classes(&self, spec: &DataSpec) -> Vec<String> {
-        match self.conditional {
-            Conditional::No => Vec::new(),
-            // So many classes are rarely what is meant, and examples of each are few.
-            Conditional::Auto if spec.classes().len() > MOST_CLASSES => Vec::new(),
-            Conditional::Auto | Conditional::Yes => spec.classes().to_vec(),
-        }
+        self.conditional.classes(spec)
     }
 
     /// The optimizers' settings.
@@ -146,33 +137,19 @@ impl Adversarial {
         }
     }
 
-    fn rate(&self, base: f64, turn: Turn) -> f64 {
-        base * match self.schedule {
-            Schedule::Constant => 1.0,
-            Schedule::Linear => 1.0 - turn.progress(),
-            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * turn.progress()).cos()),
-        }
-    }
-
     /// The generator's learning rate at this step.
     pub fn generator_rate(&self, turn: Turn) -> f64 {
-        self.rate(self.learning_rate_g, turn)
+        self.learning_rate_g * self.schedule.share(turn)
     }
 
     /// The discriminator's learning rate at this step.
     pub fn discriminator_rate(&self, turn: Turn) -> f64 {
-        self.rate(self.learning_rate_d, turn)
+        self.learning_rate_d * self.schedule.share(turn)
     }
 }
 
-/// Classes that networks are told unasked.
-const MOST_CLASSES: usize = 100;
-
 /// Samples that are drawn together.
 const SAMPLE_BATCH: usize = 64;
-
-/// Classes of a batch as rows with a single 1, `[n, classes]`; `None` for an unconditional model.
-pub type Labels = Option<Tensor<2>>;
 
 /// A discriminator. It takes examples in packs of the setting `pack`, `[n, pack * channels, ..]`, with as many classes
 /// beside each other in a row of labels.
@@ -256,20 +233,7 @@ impl Game {
     /// # Errors
     /// If the model is conditional and labels are missing, unknown or of another number than `n`.
     pub fn labels(&self, labels: Option<&[u32]>, n: usize, device: &Device) -> Result<Labels> {
-        let classes = self.classes.len();
-        if classes == 0 {
-            return Ok(None);
-        }
-        let labels = labels.filter(|labels| labels.len() == n).ok_or_else(|| {
-            Error::usage("the model wants a class for each example", "use data with classes, or `conditional=no`")
-        })?;
-        let mut rows = vec![0.0; n * classes];
-        for (row, &label) in rows.chunks_exact_mut(classes).zip(labels) {
-            *row.get_mut(label as usize).ok_or_else(|| {
-                Error::usage(format!("there is no class {label}"), format!("classes are 0 to {}", classes - 1))
-            })? = 1.0;
-        }
-        Ok(Some(from_vec(rows, [n, classes], device)))
+        condition::rows(labels, self.classes.len(), n, device)
     }
 
     /// Latent vectors `[n, latent]` for draw number `round` of this step.

@@ -22,6 +22,10 @@ pub enum Purpose {
     Between,
     /// Changes of pictures before the discriminator sees them.
     Augment,
+    /// Pixels that are drawn black or white anew at each step.
+    Binarise,
+    /// What is drawn about an example once and for all; the position is what the example holds.
+    Contents,
 }
 
 /// Where in training a draw is: the step, the part of the step, and the example in the batch.
@@ -72,6 +76,15 @@ pub fn sample_latents(seed: u64, range: std::ops::Range<u64>, width: usize) -> H
         random::fill_normal(seed, (Purpose::Sample as u64) << 56 | index, out);
     }
     HostTensor::new([rows, width], values)
+}
+
+/// The stream of what is drawn about an example: a function of its values, so that it depends on nothing else.
+pub fn contents_stream(values: &[f32]) -> u64 {
+    // FNV-1a (Fowler, Noll and Vo) over words, with a rotation, as a product moves bits upwards only.
+    let hash = values.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, value| {
+        ((hash ^ u64::from(value.to_bits())).wrapping_mul(0x0100_0000_01b3)).rotate_left(23)
+    });
+    (Purpose::Contents as u64) << 56 | hash >> 8
 }
 
 /// First values of weights, drawn one array after another from one seed.

@@ -19,6 +19,8 @@ pub enum Kind {
     Oscillation,
     /// The discriminator knows its training examples by heart.
     Overfitting,
+    /// Latent vectors say nothing of the examples that they are made from.
+    PosteriorCollapse,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
         Self::Overpowering,
         Self::Oscillation,
         Self::Overfitting,
+        Self::PosteriorCollapse,
     ];
 
     /// As people say it.
@@ -41,6 +44,7 @@ impl Kind {
             Self::Overpowering => "discriminator overpowering",
             Self::Oscillation => "oscillation",
             Self::Overfitting => "discriminator overfitting",
+            Self::PosteriorCollapse => "posterior collapse",
         }
     }
 }

@@ -27,6 +27,12 @@ pub struct Look {
     /// Share of pairs of a training example and another in which the discriminator takes the former for more real: 0.5 if
     /// it does not know them apart.
     pub seen_above_unseen: Option<f64>,
+    /// Mean divergence of latent vectors from the prior since the last look, in nats.
+    #[serde(default)]
+    pub kl: Option<f64>,
+    /// Mean count of numbers of the latent vector that are in use since the last look.
+    #[serde(default)]
+    pub active_units: Option<f64>,
 }
 
 impl Look {

@@ -154,6 +154,8 @@ impl Monitor {
             gradient_d: since.mean("gradient_d"),
             gradient_g: since.mean("gradient_g"),
             seen_above_unseen: self.judge(session, step)?,
+            kl: since.mean("kl"),
+            active_units: since.mean("active_units"),
         };
         if let Some(reference) = &self.reference {
             let samples = session.sample(&SampleRequest::new(SEED, self.samples))?.values;

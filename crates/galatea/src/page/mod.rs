@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use galatea_data::{DataSpec, Dataset, HostTensor, write};
 use galatea_metrics::histogram::{Histogram, histogram};
 use galatea_metrics::neighbours::nearest;
-use galatea_metrics::{METRICS, Points, features, short};
+use galatea_metrics::{Points, features, numbers, short};
 use galatea_models::SampleRequest;
 use galatea_train::observers::{Logged, readings};
 use galatea_train::{PREVIEW_SEED, Run};
@@ -133,7 +133,7 @@ fn score(lines: &[Logged]) -> Option<String> {
     for line in (0..last.len()).filter(|i| is_last(*i)).map(|i| last[i]) {
         let reading = &line.reading;
         let number = number_of(&reading.metric);
-        let known = METRICS.iter().flat_map(|metric| metric.numbers).find(|known| known.name == number);
+        let known = numbers().find(|known| known.name == number);
         let margin = reading.interval.map_or_else(String::new, |[low, high]| {
             let title = format!("95 % interval: {low} to {high}");
             format!("<span title=\"{}\">± {}</span>", escape(&title), escape(&short(0.5 * (high - low))))

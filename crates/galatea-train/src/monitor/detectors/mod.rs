@@ -6,6 +6,7 @@ mod near_duplicates;
 mod oscillation;
 mod overfitting;
 mod overpowering;
+mod posterior_collapse;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ const DETECTORS: &[Detector] = &[
     dropped_modes::detect,
     near_duplicates::detect,
     overpowering::detect,
+    posterior_collapse::detect,
     oscillation::detect,
     overfitting::detect,
 ];

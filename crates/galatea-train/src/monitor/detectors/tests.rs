@@ -200,3 +200,18 @@ fn a_discriminator_that_knows_its_examples_is_overfitting() {
     };
     assert_eq!(kinds(&series(34, worse)), [(Kind::Overfitting, Severity::Severe)]);
 }
+
+#[test]
+fn latent_vectors_that_stay_unused_are_posterior_collapse() {
+    let with = |i: u64, kl: f64, active: f64| Look { kl: Some(kl), active_units: Some(active), ..healthy(i) };
+    let at = |count: u64, kl: f64, active: f64| kinds(&series(count, |i| with(i, kl, active)));
+    assert_eq!(at(4, 0.01, 0.2), []);
+    assert_eq!(at(5, 0.01, 0.2), [(Kind::PosteriorCollapse, Severity::Notice)]);
+    assert_eq!(at(10, 0.01, 0.2), [(Kind::PosteriorCollapse, Severity::Severe)]);
+    let evidence = posterior_collapse::detect(&series(5, |i| with(i, 0.01, 0.2))).unwrap().evidence;
+    assert!(evidence.starts_with("since step 50 ") && evidence.contains("by 0.010 nats"), "{evidence}");
+    // One number in use, or little of each of several, is not nothing; nor is a beginning that passes.
+    assert_eq!((at(60, 0.09, 1.0), at(60, 0.5, 0.0)), (vec![], vec![]));
+    let begins = |i: u64| with(i, if i > 4 { 12.0 } else { 0.0 }, if i > 4 { 9.0 } else { 0.0 });
+    assert!((1..60).all(|count| kinds(&series(count, begins)).is_empty()));
+}

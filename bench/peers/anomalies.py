@@ -1,0 +1,110 @@
+"""One class of digits against the rest: areas under the curve of Galatea's detector beside PCA, nearest neighbours, Isolation
+Forest, and PyOD's VAE and AutoEncoder, on the same arrays.
+
+    cargo build --release -p galatea-cli
+    python bench/peers/anomalies.py [CLASSES [SEEDS [METHODS]]]     such as `0,1,2 0,1,2 galatea,pca`
+
+Needs pyod (with torch), scikit-learn and numpy. Of each class of the embedded digits 90 % are trained on; the others of it and
+all other digits are tested. No label is used to choose anything. With METHODS, only those are run.
+"""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import NearestNeighbors
+
+ROOT = Path(__file__).parents[2]
+OURS = Path(os.environ.get("GALATEA", ROOT / "target/release/galatea"))
+ASSETS = ROOT / "crates/galatea-data/assets"
+MORE = os.environ.get("GALATEA_SET", "").split()
+DETECT = os.environ.get("GALATEA_DETECT", "").split()
+
+
+def digits():
+    pixels = gzip.decompress((ASSETS / "train-images-idx3-ubyte.gz").read_bytes())[16:]
+    labels = gzip.decompress((ASSETS / "train-labels-idx1-ubyte.gz").read_bytes())[8:]
+    return np.frombuffer(pixels, np.uint8).reshape(-1, 28, 28), np.frombuffer(labels, np.uint8)
+
+
+def galatea(train, test, seed):
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(f"{folder}/train.npy", train)
+        np.save(f"{folder}/test.npy", test)
+        common = ["--runs", f"{folder}/runs", "--json"]
+        settings = ["eval.samples=0", "monitor=off", "train.sample_every=0", *MORE]
+        command = [OURS, "train", "--for", "detect", "--data", f"{folder}/train.npy", "--name", "x", "--seed", str(seed)]
+        subprocess.run([*command, *common, "--quiet", "--set", *settings], capture_output=True, check=True)
+        command = [OURS, "detect", "1", f"{folder}/test.npy", "--false-alarms", "0.05", *DETECT, *common]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+        print("   ", answer.stderr.splitlines()[0], flush=True)
+        return np.array([json.loads(line)["score"] for line in answer.stdout.splitlines()])
+
+
+def flat(pictures):
+    return pictures.reshape(len(pictures), -1).astype(np.float32) / 255
+
+
+def pca(train, test, seed):
+    model = PCA(0.95, random_state=seed).fit(flat(train))
+    back = model.inverse_transform(model.transform(flat(test)))
+    return ((back - flat(test)) ** 2).sum(1)
+
+
+def neighbours(train, test, _seed):
+    return NearestNeighbors(n_neighbors=5).fit(flat(train)).kneighbors(flat(test))[0].mean(1)
+
+
+def forest(train, test, seed):
+    return -IsolationForest(n_estimators=200, random_state=seed).fit(flat(train)).score_samples(flat(test))
+
+
+def pyod_vae(train, test, seed):
+    from pyod.models.vae import VAE
+
+    model = VAE(random_state=seed, verbose=0)
+    model.fit(flat(train))
+    return model.decision_function(flat(test))
+
+
+def pyod_autoencoder(train, test, seed):
+    from pyod.models.auto_encoder import AutoEncoder
+
+    model = AutoEncoder(random_state=seed, verbose=0)
+    model.fit(flat(train))
+    return model.decision_function(flat(test))
+
+
+METHODS = dict(galatea=galatea, pca=pca, neighbours=neighbours, forest=forest, vae=pyod_vae, autoencoder=pyod_autoencoder)
+
+
+def main():
+    given = sys.argv[1:] + ["0,1,2,3,4,5,6,7,8,9", "0,1,2", ",".join(METHODS)][len(sys.argv) - 1 :]
+    classes, seeds = ([int(x) for x in text.split(",")] for text in given[:2])
+    pictures, labels = digits()
+    found = {name: [] for name in given[2].split(",")}
+    for seed in seeds:
+        for label in classes:
+            of = np.random.default_rng(seed).permutation(np.flatnonzero(labels == label))
+            kept = of[: int(0.9 * len(of))]
+            others = np.setdiff1d(np.arange(len(labels)), kept)
+            for name, areas in found.items():
+                begun = time.perf_counter()
+                scores = METHODS[name](pictures[kept], pictures[others], seed)
+                areas.append(roc_auc_score(labels[others] != label, scores))
+                print(f"seed {seed}, {label}: {name:12} {areas[-1]:.4f}  {time.perf_counter() - begun:.1f} s", flush=True)
+    for name, areas in found.items():
+        print(f"{name:12} mean area {np.mean(areas):.4f}, least {min(areas):.4f}, over {len(areas)}")
+
+
+if __name__ == "__main__":
+    main()

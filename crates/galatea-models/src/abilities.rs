@@ -1,0 +1,73 @@
+//! What a model may be able to do beside training and sampling, one small trait each; see [`Ability`](crate::Ability).
+
+use galatea_data::{HostBatch, HostTensor};
+
+use crate::Result;
+
+/// A model that finds latent vectors of examples.
+///
+/// Where a conditional model is given no labels, it takes the class under which an example is most likely. What it says of an
+/// example depends on that example alone, never on its batch.
+pub trait Encode {
+    /// The latent vectors that it believes examples to come from: means `[n, latent_len]`.
+    ///
+    /// # Errors
+    /// If the examples do not fit the model.
+    fn encode(&self, examples: &HostBatch) -> Result<HostTensor>;
+
+    /// The classes that it takes examples for: those given, or else the most likely ones; `None` for an unconditional model.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    fn labels(&self, examples: &HostBatch) -> Result<Option<Vec<u32>>>;
+}
+
+/// A model that gives examples back as it understands them.
+///
+/// As for [`Encode`], a result depends on its example alone, and a class that is not given is guessed.
+pub trait Reconstruct {
+    /// Examples like those given, shaped and scaled as the data are.
+    ///
+    /// # Errors
+    /// If the examples do not fit the model.
+    fn reconstruct(&self, examples: &HostBatch) -> Result<HostTensor>;
+}
+
+/// A model that says how likely it takes examples to be.
+///
+/// As for [`Encode`], a result depends on its example alone, and a class that is not given is guessed. What is drawn for it
+/// is a function of the example.
+pub trait Score {
+    /// The evidence lower bound of each example in its two parts, from so many draws of its latent vector.
+    ///
+    /// # Errors
+    /// If the examples do not fit the model, or `draws` is 0.
+    fn bounds(&self, examples: &HostBatch, draws: usize) -> Result<Vec<Bound>>;
+
+    /// The log likelihood of each example in nats, estimated by importance sampling with so many draws (Burda et al. 2016,
+    /// arXiv:1509.00519): not above the true one on average, and nearer to it the more draws there are.
+    ///
+    /// # Errors
+    /// As [`bounds`](Self::bounds).
+    fn log_likelihood(&self, examples: &HostBatch, draws: usize) -> Result<Vec<f64>>;
+
+    /// `nats` of log likelihood of an example as bits for each of its values. Densities of pictures are taken as those of
+    /// bytes, `2 / 255` apart.
+    fn bits_per_value(&self, nats: f64) -> f64;
+}
+
+/// A lower bound of the log likelihood of an example, in nats.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bound {
+    /// The expected log likelihood of the example under what is decoded from its latent vectors.
+    pub reconstruction: f64,
+    /// The divergence of the latent vectors' distribution from the prior; not negative.
+    pub kl: f64,
+}
+
+impl Bound {
+    /// The bound.
+    pub fn elbo(self) -> f64 {
+        self.reconstruction - self.kl
+    }
+}
