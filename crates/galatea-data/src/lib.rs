@@ -14,13 +14,15 @@ mod set;
 pub mod settings;
 mod spec;
 mod split;
+mod text;
 pub mod write;
 
 pub use augment::{AugmentOptions, augment};
 pub use batch::{HostBatch, HostTensor};
 pub use dataset::Dataset;
 pub use error::{Error, Result, io_hint};
-pub use formats::open;
+pub use formats::{open, open_text};
 pub use options::{Channels, DataOptions, Fit};
 pub use spec::{DataSpec, ImageSpec, Mixture, PointSpec};
 pub use split::{Split, split, split_labels};
+pub use text::{Decoder, TextSpec, Vocabulary};

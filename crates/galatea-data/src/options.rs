@@ -29,8 +29,16 @@ choice! {
     }
 }
 
+choice! {
+    /// What text is cut into.
+    pub enum Tokens {
+        /// Characters (Unicode code points), those that occur.
+        Characters = "characters",
+    }
+}
+
 settings! {
-    /// How a source of pictures is read.
+    /// How a source of data is read.
     pub struct DataOptions {
         /// Size in pixels, a side (`32`) or `WIDTHxHEIGHT`; `auto`: as they are if all are alike and at most 64x64, else 64x64.
         size: String = "auto".into();
@@ -48,7 +56,11 @@ settings! {
         memory_mib: usize = 2048, in 1..=1_048_576;
         /// Leave out files that cannot be read instead of stopping.
         skip_broken: bool = false;
-        /// Share of the examples held back for judging; at most 5,000 examples.
+        /// Of text: how many tokens a model sees at a time.
+        context: usize = 64, in 1..=8_192;
+        /// Of text: what it is cut into.
+        tokens: Tokens = Tokens::Characters;
+        /// Share of the examples held back for judging; at most 5,000 examples, and of text the last part.
         holdout: f64 = 0.1, in 0.0..=0.5;
         /// Share of the rest held back to choose the best checkpoint by; 0.1 with `eval.every`, else 0.
         validation: f64 = 0.0, in 0.0..=0.5;
@@ -69,6 +81,8 @@ pub(crate) struct Plan {
     pub(crate) classes: Vec<String>,
     pub(crate) memory_bytes: u64,
     pub(crate) skip_broken: bool,
+    pub(crate) context: usize,
+    pub(crate) tokens: Tokens,
 }
 
 impl DataOptions {
@@ -80,12 +94,21 @@ impl DataOptions {
         Plan::new(self).map(|_| ())
     }
 
-    /// Fails if something is set that only pictures have, for `source`, which holds points.
-    pub(crate) fn refuse_pictures(&self, source: &str) -> crate::Result<()> {
+    /// Fails if something is set that only pictures have, for `source`, which holds points or text.
+    pub(crate) fn refuse_pictures(&self, source: &str, holds: &str) -> crate::Result<()> {
+        self.refuse(&["size", "fit", "background", "channels"], "pictures", source, holds)
+    }
+
+    /// Fails if something is set that only text has, for `source`, which holds something else.
+    pub(crate) fn refuse_text(&self, source: &str, holds: &str) -> crate::Result<()> {
+        self.refuse(&["context", "tokens"], "text", source, holds)
+    }
+
+    fn refuse(&self, keys: &[&str], are_for: &str, source: &str, holds: &str) -> crate::Result<()> {
         let usual = crate::settings::to_table(&Self::default());
         let own = crate::settings::to_table(self);
-        match ["size", "fit", "background", "channels"].into_iter().find(|key| usual.get(*key) != own.get(*key)) {
-            Some(key) => Err(Error::usage(format!("`data.{key}` is for pictures, and `{source}` holds points"))
+        match keys.iter().find(|key| usual.get(**key) != own.get(**key)) {
+            Some(key) => Err(Error::usage(format!("`data.{key}` is for {are_for}, and `{source}` holds {holds}"))
                 .with_hint(format!("leave out `data.{key}`"))),
             None => Ok(()),
         }
@@ -112,6 +135,8 @@ impl Plan {
             classes: classes.filter(|name| !name.is_empty()).collect(),
             memory_bytes: (options.memory_mib as u64) << 20,
             skip_broken: options.skip_broken,
+            context: options.context,
+            tokens: options.tokens,
         })
     }
 }

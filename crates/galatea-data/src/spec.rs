@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::TextSpec;
+
 /// The kind and shape of one example.
 ///
 /// A new modality is a new variant; families say in `supports` which of them they take.
@@ -13,6 +15,8 @@ pub enum DataSpec {
     Images(ImageSpec),
     /// Points of so many numbers each, `[dimensions]`, in units of their own.
     Points(PointSpec),
+    /// Stretches of a text, `[length]` tokens: whole numbers below the size of the vocabulary.
+    Text(TextSpec),
 }
 
 /// Pictures: `[channels, height, width]`, values in `[-1, 1]` (black to white).
@@ -82,20 +86,27 @@ impl Mixture {
 }
 
 impl DataSpec {
-    /// The kind as one lower-case word: `images`, `points`.
+    /// The kind as one lower-case word: `images`, `points`, `text`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Images(_) => "images",
             Self::Points(_) => "points",
+            Self::Text(_) => "text",
         }
     }
 
+    /// Whether examples are near to each other when their numbers are: tokens are names, and no numbers to be compared.
+    pub fn has_distances(&self) -> bool {
+        !matches!(self, Self::Text(_))
+    }
+
     /// Dimensions of one example, the batch left out: `[channels, height, width]` for images,
-    /// `[dimensions]` for points.
+    /// `[dimensions]` for points, `[length]` for text.
     pub fn shape(&self) -> Vec<usize> {
         match self {
             Self::Images(image) => vec![image.channels, image.height, image.width],
             Self::Points(points) => vec![points.dimensions],
+            Self::Text(text) => vec![text.length],
         }
     }
 
@@ -109,6 +120,7 @@ impl DataSpec {
         match self {
             Self::Images(image) => &image.classes,
             Self::Points(points) => &points.classes,
+            Self::Text(_) => &[],
         }
     }
 }
@@ -132,6 +144,10 @@ impl std::fmt::Display for DataSpec {
                     (None, 0) => write!(f, ", no classes"),
                     (None, n) => write!(f, ", {n} classes"),
                 }
+            }
+            Self::Text(text) => {
+                let (context, vocabulary) = (text.length - 1, &text.vocabulary);
+                write!(f, "text of {} different {}, {context} at a time", vocabulary.len(), vocabulary.unit())
             }
         }
     }

@@ -12,6 +12,7 @@ mod gauge;
 pub mod histogram;
 pub mod inception_score;
 pub mod kernel_distance;
+pub mod likelihood;
 pub mod memorisation;
 pub mod metric;
 pub mod mmd;
@@ -30,7 +31,7 @@ pub mod two_sample;
 pub use error::{Error, Result};
 pub use evaluate::{Arrays, Reference, evaluate, evaluate_arrays};
 pub use gauge::{Gauge, choosing};
-pub use metric::METRICS;
+pub use metric::{METRICS, numbers};
 pub use points::Points;
 pub use report::{Context, FeaturesId, Report, Row, short};
 

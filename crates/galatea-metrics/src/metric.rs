@@ -21,6 +21,11 @@ pub static METRICS: &[&Metric] = &[
     &crate::memorisation::METRIC,
 ];
 
+/// Every number that a report may have.
+pub fn numbers() -> impl Iterator<Item = &'static Number> {
+    METRICS.iter().flat_map(|metric| metric.numbers).chain(crate::likelihood::NUMBERS)
+}
+
 /// A way to compare samples with real data: one number, or some that are computed together.
 #[derive(Debug)]
 pub struct Metric {

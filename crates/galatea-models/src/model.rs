@@ -4,6 +4,7 @@
 use galatea_data::settings::{Key, Settings};
 use galatea_data::{DataSpec, HostBatch, HostTensor};
 
+use crate::nn::decoding::Decoding;
 use crate::{Error, Result};
 
 /// A family as help texts, lists and pages show it.
@@ -29,6 +30,10 @@ pub struct Info {
 pub enum Ability {
     /// Turns latent vectors into samples: [`Latent`].
     Latent,
+    /// Tells how likely examples are: [`Likelihood`].
+    Likelihood,
+    /// Goes on with what it is given: [`Complete`].
+    Complete,
 }
 
 /// A named set of settings of a family.
@@ -217,6 +222,16 @@ pub trait Model: Sized + Send + 'static {
         None
     }
 
+    /// The model as a probability of examples, for families with [`Ability::Likelihood`].
+    fn as_likelihood(&self) -> Option<&dyn Likelihood> {
+        None
+    }
+
+    /// The model as one that goes on with a text, for families with [`Ability::Complete`].
+    fn as_complete(&self) -> Option<&dyn Complete> {
+        None
+    }
+
     /// For a model with a discriminator: how real it takes each of these examples to be, as logits. Nothing is learnt.
     ///
     /// # Errors
@@ -239,6 +254,33 @@ pub trait Latent {
     /// # Errors
     /// If the shape is another one, or classes are missing or unknown.
     fn decode(&self, latents: &HostTensor, labels: Option<&[u32]>) -> Result<HostTensor>;
+}
+
+/// A model that knows how likely examples are.
+pub trait Likelihood {
+    /// What the model would need to tell each of these examples, in nats: the negative logarithm of its probability, or of its
+    /// density. Of tokens, all but the first, which they are told after.
+    ///
+    /// # Errors
+    /// If the examples do not fit the model.
+    fn nats(&self, examples: &HostBatch) -> Result<Vec<f64>>;
+}
+
+/// A model that writes on.
+pub trait Complete {
+    /// Draws what follows `prompt`, token by token, and hands each to `tell` as soon as it is drawn, until that says `false`.
+    ///
+    /// `draw` is the seed and the number of the text: with the same of them, the same is drawn.
+    ///
+    /// # Errors
+    /// If a token is not below the size of the vocabulary.
+    fn complete(
+        &self,
+        prompt: &[u32],
+        decoding: &Decoding,
+        draw: (u64, u64),
+        tell: &mut dyn FnMut(u32) -> bool,
+    ) -> Result<()>;
 }
 
 /// A model under training or in use, whatever its family: the object-safe form of [`Model`].
@@ -276,6 +318,10 @@ pub trait Session: Send {
     fn parameters(&self) -> Vec<(&'static str, usize)>;
     /// See [`Model::as_latent`].
     fn as_latent(&self) -> Option<&dyn Latent>;
+    /// See [`Model::as_likelihood`].
+    fn as_likelihood(&self) -> Option<&dyn Likelihood>;
+    /// See [`Model::as_complete`].
+    fn as_complete(&self) -> Option<&dyn Complete>;
     /// See [`Model::judge`].
     ///
     /// # Errors
@@ -433,6 +479,12 @@ impl<M: Model> Session for Running<M> {
     }
     fn as_latent(&self) -> Option<&dyn Latent> {
         self.model.as_latent()
+    }
+    fn as_likelihood(&self) -> Option<&dyn Likelihood> {
+        self.model.as_likelihood()
+    }
+    fn as_complete(&self) -> Option<&dyn Complete> {
+        self.model.as_complete()
     }
     fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         self.model.judge(examples)

@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use galatea_data::HostBatch;
+use galatea_data::{HostBatch, write};
 use galatea_models::{Demand, Purpose, SampleRequest, Session, StepReport, Turn};
 
 use crate::{
@@ -241,7 +241,7 @@ impl Course<'_> {
             self.progress = Progress { step: state.step, steps: state.steps, ..self.progress };
             (self.progress.images_seen, self.seconds_before) = (state.images_seen, state.seconds);
             self.saved = Some((state.step, found.path));
-            let path = self.run.sample_path(state.step);
+            let path = self.sample_path(state.step);
             self.drawn = path.is_file().then_some((state.step, path));
             // What fits the minutes was found out when the run began.
             self.config.train.minutes = None;
@@ -328,6 +328,11 @@ impl Course<'_> {
         Error::Diverged { quantity: quantity.to_owned(), value, step: self.progress.step, checkpoint: None }
     }
 
+    /// Where what is drawn after `step` goes: a picture, unless such data are shown otherwise.
+    fn sample_path(&self, step: u64) -> PathBuf {
+        self.run.sample_path(step).with_extension(write::overview_ending(self.session.spec()))
+    }
+
     fn preview(&self) -> SampleRequest {
         SampleRequest::new(PREVIEW_SEED, self.config.train.preview)
     }
@@ -338,7 +343,7 @@ impl Course<'_> {
         if let Some(value) = samples.values.values.iter().find(|value| !value.is_finite()) {
             return Err(self.diverged("samples", f64::from(*value)));
         }
-        let path = self.run.sample_path(step);
+        let path = self.sample_path(step);
         let columns = self.config.train.preview_columns();
         self.announce(&Event::Sampled { samples: &samples, columns, path: &path })?;
         self.drawn = Some((step, path));

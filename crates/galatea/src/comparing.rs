@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use galatea_metrics::METRICS;
 use galatea_metrics::metric::Better;
+use galatea_metrics::numbers;
 use galatea_train::observers::{Logged, readings};
 use galatea_train::{Run, checkpoint};
 use serde::Serialize;
@@ -113,7 +113,7 @@ pub fn compare_runs(runs: &[Run], by: Option<&str>) -> Result<RunsComparison> {
             ));
         }
     }
-    let names: Vec<&str> = METRICS.iter().flat_map(|metric| metric.numbers).map(|number| number.name).collect();
+    let names: Vec<&str> = numbers().map(|number| number.name).collect();
     let sorted_by = match by {
         Some(by) if !has(&read, by) => {
             let known: Vec<&str> = names.iter().copied().filter(|name| has(&read, name)).collect();
@@ -220,7 +220,7 @@ fn usual_protocol(read: &[Judged], name: &str) -> Protocol {
 }
 
 fn better(name: &str) -> Option<Better> {
-    METRICS.iter().flat_map(|metric| metric.numbers).find(|number| number.name == name).map(|number| number.better)
+    numbers().find(|number| number.name == name).map(|number| number.better)
 }
 
 /// How far a value is from good: to be compared only within a protocol.

@@ -21,28 +21,33 @@
 //! ```
 
 mod comparing;
+mod completing;
 mod device;
 mod error;
 mod evaluation;
 mod generator;
+mod likelihood;
 mod page;
 mod request;
 mod training;
 mod watch;
 
 pub use comparing::{ComparedNumber, ComparedRun, ComparedValue, RunsComparison, Standing, compare_runs, number_of};
+pub use completing::Writing;
 pub use device::{DEVICES, device};
 pub use error::{Error, Result};
 pub use evaluation::{ArrayComparison, Comparison, EvalOptions, compare, compare_arrays, evaluate};
 pub use galatea_data::Error as DataError;
 pub use galatea_data::{
-    DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, Mixture, PointSpec, fetch, formats, open,
-    settings, write,
+    DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, Mixture, PointSpec, TextSpec, Vocabulary, fetch,
+    formats, open, open_text, settings, write,
 };
 pub use galatea_kernels::set_threads;
 pub use galatea_metrics::progress::on_progress;
-pub use galatea_metrics::{METRICS, Report, features, short};
-pub use galatea_models::{Family, Info, Latent, SampleRequest, Session, StepReport, registry};
+pub use galatea_metrics::{METRICS, Report, features, numbers, short};
+pub use galatea_models::{
+    Complete, Decoding, Family, Info, Latent, Likelihood, SampleRequest, Session, StepReport, registry,
+};
 pub use galatea_train::monitor::Switch;
 pub use galatea_train::observers::{Logged, readings};
 pub use galatea_train::{

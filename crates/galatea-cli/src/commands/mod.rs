@@ -1,5 +1,6 @@
 //! One file per command, or per group of commands.
 
+pub(crate) mod complete;
 pub(crate) mod data;
 pub(crate) mod eval;
 pub(crate) mod export;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use galatea::{DataSpec, Error, Generator, HostBatch, HostTensor, SampleRequest, device, write};
 
-use crate::args::{Checkpoint, Common, Drawing, InterpolateArgs, SampleArgs};
+use crate::args::{Checkpoint, Common, DEFAULT_OUTPUT, Drawing, InterpolateArgs, SampleArgs};
 use crate::commands::{print_bytes, print_line};
 use crate::progress;
 
@@ -20,13 +20,19 @@ const MAX_BYTES: u64 = 4 << 30;
 pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
     let drawing = &args.drawing;
     let generator = open(&drawing.model, &drawing.checkpoint, common)?;
-    let request = request(drawing, args.number, &generator)?;
+    if let DataSpec::Text(_) = generator.spec() {
+        let (number, usual) = (args.number.unwrap_or(1), Path::new(DEFAULT_OUTPUT));
+        return super::complete::write_texts(&generator, drawing, &args.text, number, usual, common);
+    }
+    args.text.refuse(generator.spec())?;
+    let number = args.number.unwrap_or(100);
+    let request = request(drawing, number, &generator)?;
     let target = Target::of(&drawing.output)?;
     target.check_for(generator.spec())?;
     if let Target::Folder(folder) = &target {
         return into_folder(&generator, &request, folder, common);
     }
-    check_size(&generator, args.number)?;
+    check_size(&generator, number)?;
     put(&generator.sample(&request)?, &generator, &target, drawing.columns, common)
 }
 
@@ -199,7 +205,7 @@ fn into_folder(generator: &Generator, request: &SampleRequest, folder: &Path, co
     told(folder, (end - request.range.start) as usize, generator.spec(), common)
 }
 
-fn make(folder: &Path) -> Result<()> {
+pub(crate) fn make(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)
         .map_err(|error| galatea::DataError::io("make the folder", folder, error))
         .map_err(Error::from)?;

@@ -60,7 +60,7 @@ impl Format for Npy {
         let count = array.shape.first().copied().unwrap_or(0);
         let labels = || labels.map(|(labels, key)| labels_from(labels, count, path, key)).transpose();
         if let [_, 1..=MOST_DIMENSIONS] = array.shape[..] {
-            options.refuse_pictures(source)?;
+            options.refuse_pictures(source, "points")?;
             let points = points_from(array, path)?;
             return RawPoints { name: short_name(path), labels: labels()?, ..points }.finish(&plan);
         }

@@ -2,3 +2,4 @@
 
 pub mod dcgan;
 pub mod gan;
+pub mod lm;

@@ -2,11 +2,14 @@
 
 pub mod adversarial;
 pub mod average;
+pub mod decoding;
 pub mod layers;
 pub mod loss;
 pub mod noise;
 pub mod optimizer;
 pub mod penalty;
 pub mod remedy;
+pub mod sequential;
+pub mod stepper;
 pub mod waves;
 pub mod weights;
