@@ -190,6 +190,7 @@ Examples:
   galatea sample last --checkpoint best -o grid.png  of a run that was trained with `eval.every`
   galatea sample model.safetensors -n 100 -o grid.png
   galatea sample last --prompt \"To be\" --temperature 0.8  of a model of text; also -o text.txt
+  galatea sample last --given age=old -o rows.csv    of a model of a table
 
 Sample number i is the same for any -n.")]
 pub(crate) struct SampleArgs {
@@ -199,6 +200,10 @@ pub(crate) struct SampleArgs {
     /// How many samples [default: 100, of text 1]
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000), allow_negative_numbers = true)]
     pub(crate) number: Option<u64>,
+
+    /// Of a model of a table: only rows with this value; may be given several times
+    #[arg(long, value_name = "COLUMN=VALUE")]
+    pub(crate) given: Vec<String>,
 
     #[command(flatten)]
     pub(crate) text: crate::commands::complete::TextArgs,

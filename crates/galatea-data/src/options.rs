@@ -37,6 +37,28 @@ choice! {
     }
 }
 
+choice! {
+    /// What is done about values that a series lacks.
+    pub enum Missing {
+        /// It is an error, which names the lines.
+        Error = "error",
+        /// The value before it is taken; at the beginning the one after it.
+        Previous = "previous",
+        /// The mean of the channel is taken.
+        Mean = "mean",
+    }
+}
+
+impl Missing {
+    /// What is done, for a message.
+    pub(crate) fn rule(self) -> &'static str {
+        match self {
+            Self::Error | Self::Previous => "the values before them",
+            Self::Mean => "the mean of their channel",
+        }
+    }
+}
+
 settings! {
     /// How a source of data is read.
     pub struct DataOptions {
@@ -60,7 +82,13 @@ settings! {
         context: usize = 64, in 1..=8_192;
         /// Of text: what it is cut into.
         tokens: Tokens = Tokens::Characters;
-        /// Share of the examples held back for judging; at most 5,000 examples, and of text the last part.
+        /// Of numbers in rows: so many moments are an example, and the file is a series; 0 takes each row for itself.
+        window: usize = 0, in 0..=100_000;
+        /// Of a series: moments from the beginning of a window to that of the next.
+        stride: usize = 1, in 1..=1_000_000;
+        /// Of a series: what is done about values that are missing.
+        missing: Missing = Missing::Error;
+        /// Share of the examples held back for judging; at most 5,000 examples, and of text and series the last part.
         holdout: f64 = 0.1, in 0.0..=0.5;
         /// Share of the rest held back to choose the best checkpoint by; 0.1 with `eval.every`, else 0.
         validation: f64 = 0.0, in 0.0..=0.5;
@@ -83,6 +111,10 @@ pub(crate) struct Plan {
     pub(crate) skip_broken: bool,
     pub(crate) context: usize,
     pub(crate) tokens: Tokens,
+    /// 0 for rows of their own.
+    pub(crate) window: usize,
+    pub(crate) stride: usize,
+    pub(crate) missing: Missing,
 }
 
 impl DataOptions {
@@ -102,6 +134,11 @@ impl DataOptions {
     /// Fails if something is set that only text has, for `source`, which holds something else.
     pub(crate) fn refuse_text(&self, source: &str, holds: &str) -> crate::Result<()> {
         self.refuse(&["context", "tokens"], "text", source, holds)
+    }
+
+    /// Fails if something is set that only series have, for `source`, which holds something else.
+    pub(crate) fn refuse_series(&self, source: &str, holds: &str) -> crate::Result<()> {
+        self.refuse(&["window", "stride", "missing"], "series", source, holds)
     }
 
     fn refuse(&self, keys: &[&str], are_for: &str, source: &str, holds: &str) -> crate::Result<()> {
@@ -137,6 +174,9 @@ impl Plan {
             skip_broken: options.skip_broken,
             context: options.context,
             tokens: options.tokens,
+            window: options.window,
+            stride: options.stride,
+            missing: options.missing,
         })
     }
 }

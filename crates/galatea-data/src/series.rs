@@ -55,11 +55,8 @@ impl RawSeries {
         }
         if starts.is_empty() {
             let longest = self.pieces.iter().map(|piece| piece.len() / d).max().unwrap_or(0);
-            return Err(Error::usage(format!(
-                "`{}` has {longest} moments, and a window {length}",
-                self.name
-            ))
-            .with_hint("give a longer series, or cut shorter windows with `--set data.window=..`"));
+            return Err(Error::usage(format!("`{}` has {longest} moments, and a window {length}", self.name))
+                .with_hint("give a longer series, or cut shorter windows with `--set data.window=..`"));
         }
         if let Some(limit) = plan.limit {
             starts.truncate(limit);

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::series::SeriesSpec;
+use crate::table::TableSpec;
 use crate::text::TextSpec;
 
 /// The kind and shape of one example.
@@ -17,6 +19,10 @@ pub enum DataSpec {
     Points(PointSpec),
     /// Stretches of a text, `[length]` tokens: whole numbers below the size of the vocabulary.
     Text(TextSpec),
+    /// Windows of numeric series, `[length, channels]`, in units of their own.
+    Series(SeriesSpec),
+    /// Rows of a table, `[columns]`: whole numbers that say which of a column's values.
+    Table(TableSpec),
 }
 
 /// Pictures: `[channels, height, width]`, values in `[-1, 1]` (black to white).
@@ -86,27 +92,37 @@ impl Mixture {
 }
 
 impl DataSpec {
-    /// The kind as one lower-case word: `images`, `points`, `text`.
+    /// The kind as one lower-case word: `images`, `points`, `text`, `series`, `table`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Images(_) => "images",
             Self::Points(_) => "points",
             Self::Text(_) => "text",
+            Self::Series(_) => "series",
+            Self::Table(_) => "table",
         }
     }
 
     /// Whether examples are near to each other when their numbers are: tokens are names, and no numbers to be compared.
     pub fn has_distances(&self) -> bool {
-        !matches!(self, Self::Text(_))
+        !matches!(self, Self::Text(_) | Self::Table(_))
+    }
+
+    /// Whether values are in units of their own, and not between -1 and 1.
+    pub fn has_units(&self) -> bool {
+        matches!(self, Self::Points(_) | Self::Series(_))
     }
 
     /// Dimensions of one example, the batch left out: `[channels, height, width]` for images,
-    /// `[dimensions]` for points, `[length]` for text.
+    /// `[dimensions]` for points, `[length]` for text,
+    /// `[length, channels]` for series, `[columns]` for tables.
     pub fn shape(&self) -> Vec<usize> {
         match self {
             Self::Images(image) => vec![image.channels, image.height, image.width],
             Self::Points(points) => vec![points.dimensions],
             Self::Text(text) => vec![text.length],
+            Self::Series(series) => vec![series.length, series.channels.len()],
+            Self::Table(table) => vec![table.columns.len()],
         }
     }
 
@@ -120,7 +136,7 @@ impl DataSpec {
         match self {
             Self::Images(image) => &image.classes,
             Self::Points(points) => &points.classes,
-            Self::Text(_) => &[],
+            Self::Text(_) | Self::Series(_) | Self::Table(_) => &[],
         }
     }
 }
@@ -149,6 +165,11 @@ impl std::fmt::Display for DataSpec {
                 let (context, vocabulary) = (text.length - 1, &text.vocabulary);
                 write!(f, "text of {} different {}, {context} at a time", vocabulary.len(), vocabulary.unit())
             }
+            Self::Series(SeriesSpec { length, channels, .. }) => {
+                let plural = if channels.len() == 1 { "" } else { "s" };
+                write!(f, "windows of {length} moments of {} channel{plural}", channels.len())
+            }
+            Self::Table(table) => write!(f, "rows of {} columns", table.columns.len()),
         }
     }
 }

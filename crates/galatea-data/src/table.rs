@@ -49,7 +49,8 @@ impl RawTable {
         }
         let Self { name, columns, mut rows, notes } = self;
         if let Some(limit) = plan.limit.filter(|limit| *limit < rows.len()) {
-            rows = (0..limit).map(|i| std::mem::take(&mut rows[i * rows.len() / limit])).collect();
+            let count = rows.len();
+            rows = (0..limit).map(|i| std::mem::take(&mut rows[i * count / limit])).collect();
         }
         let mut known = Vec::new();
         let mut warnings = warn_of_counts(rows.len(), None);

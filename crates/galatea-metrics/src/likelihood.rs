@@ -1,10 +1,11 @@
-//! How well a model tells text that it has not seen: nats per token, bits per character, perplexity.
+//! How well a model tells what it has not seen: of text nats per token, bits per character and perplexity, of series nats per
+//! value, of tables nats per row.
 //!
 //! Paper: Shannon 1951, "Prediction and Entropy of Printed English", section 2; Jelinek et al. 1977, "Perplexity - a measure
 //! of the difficulty of speech recognition tasks".
 //! Differs: each stretch of text is told from within alone, so that its first tokens are told from few others.
 
-use galatea_data::{DataSpec, TextSpec};
+use galatea_data::DataSpec;
 
 use crate::metric::{Better, Number};
 use crate::report::{Context, Report, Row};
@@ -26,6 +27,16 @@ pub const NUMBERS: &[Number] = &[
         better: Better::Lower,
         meaning: "among so many tokens, equally likely, the next would be as hard to tell",
     },
+    Number {
+        name: "nats-per-value",
+        better: Better::Lower,
+        meaning: "what a value of an unseen series costs: the mean negative logarithm of its density",
+    },
+    Number {
+        name: "nats-per-row",
+        better: Better::Lower,
+        meaning: "what an unseen row of a table costs: the mean negative logarithm of its probability",
+    },
 ];
 
 /// Fewer stretches than this say nothing on how a value varies.
@@ -33,27 +44,56 @@ const LEAST: usize = 10;
 /// The 97.5 % quantile of the normal distribution.
 const QUANTILE: f64 = 1.96;
 
-/// What unseen text costs.
+/// What unseen examples cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
-    /// Tokens of a stretch that are told.
+    /// What is told of an example: tokens, values, or 1 row.
     pub each: usize,
-    /// Nats per token of each stretch; there is one at least.
+    /// Nats of each example, for each of these; there is one at least.
     pub nats: Vec<f64>,
 }
 
+/// The number of such data by which checkpoints are chosen.
+pub fn first(spec: &DataSpec) -> &'static Number {
+    match spec {
+        DataSpec::Series(_) => &NUMBERS[3],
+        DataSpec::Table(_) => &NUMBERS[4],
+        _ => &NUMBERS[0],
+    }
+}
+
+/// What is told of an example of such data: all tokens but the first, all values, or the row.
+pub fn told_of_each(spec: &DataSpec) -> usize {
+    match spec {
+        DataSpec::Text(text) => text.length - 1,
+        DataSpec::Table(_) => 1,
+        other => other.elements(),
+    }
+}
+
 impl Told {
-    /// All numbers, with intervals over stretches of text, which are taken for independent. Noise is a model to which all
-    /// tokens are equally likely. Nothing for data that are no text.
+    /// All numbers of such data, with intervals over examples, which are taken for independent. Noise is a model to which all
+    /// tokens, or all rows, are equally likely, or to which values are normal, each for itself.
     pub fn rows(&self, spec: &DataSpec) -> Vec<Row> {
-        let DataSpec::Text(text) = spec else { return Vec::new() };
+        let (numbers, chance) = match spec {
+            DataSpec::Text(text) => (&NUMBERS[..3], (text.vocabulary.len() as f64).ln()),
+            DataSpec::Series(series) => {
+                let logs = series.deviation.iter().map(|deviation| f64::from(*deviation).ln()).sum::<f64>();
+                let normal = 0.5 * (std::f64::consts::TAU * std::f64::consts::E).ln();
+                (&NUMBERS[3..4], normal + logs / series.channels.len().max(1) as f64)
+            }
+            DataSpec::Table(table) => {
+                (&NUMBERS[4..5], table.columns.iter().map(|column| (column.values.len() as f64).ln()).sum())
+            }
+            _ => return Vec::new(),
+        };
         let n = self.nats.len() as f64;
         let mean = self.nats.iter().sum::<f64>() / n;
         let variance = self.nats.iter().map(|nats| (nats - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
         let error = (self.nats.len() >= LEAST).then(|| (variance / n).sqrt());
         let tokens = self.each * self.nats.len();
         let row = |number: &Number| {
-            let of = |nats: f64| value(number.name, nats, text);
+            let of = |nats: f64| value(number.name, nats, spec);
             Row {
                 metric: format!("{}-{tokens}", number.name),
                 number: number.name,
@@ -61,48 +101,53 @@ impl Told {
                 standard_error: error.map(|error| 0.5 * (of(mean + error) - of(mean - error))),
                 interval: error.map(|error| [of(mean - QUANTILE * error), of(mean + QUANTILE * error)]),
                 floor: None,
-                ceiling: Some(of((text.vocabulary.len() as f64).ln())),
+                ceiling: Some(of(chance)),
                 better: number.better,
                 samples: tokens,
                 real: self.nats.len(),
-                compared: "tokens".to_owned(),
+                compared: spec.kind().to_owned(),
                 features_hash: None,
             }
         };
-        NUMBERS.iter().map(row).collect()
+        numbers.iter().map(row).collect()
     }
 
     /// A report of them.
     pub fn report(&self, spec: &DataSpec) -> Report {
         let (samples, real) = (self.each * self.nats.len(), self.nats.len());
+        let (what, note) = match spec {
+            DataSpec::Text(_) => (
+                "all tokens equally likely",
+                "samples: tokens of the text that was held back; real: the stretches that they are told in",
+            ),
+            _ => ("all rows equally likely", "samples: rows that were held back"),
+        };
         Report {
             samples,
             real,
             features: None,
             floor: None,
-            ceiling: Some(Context { what: "all tokens equally likely".to_owned(), samples, real }),
+            ceiling: Some(Context { what: what.to_owned(), samples, real }),
             halves: 0,
             rows: self.rows(spec),
-            notes: vec![
-                "samples: tokens of the text that was held back; real: the stretches that they are told in".to_owned(),
-            ],
+            notes: vec![note.to_owned()],
             classes: None,
             class_names: Vec::new(),
         }
     }
 }
 
-fn value(number: &str, nats: f64, text: &TextSpec) -> f64 {
-    match number {
-        "bits-per-character" => nats / std::f64::consts::LN_2 / text.characters_per_token,
-        "perplexity" => nats.exp(),
+fn value(number: &str, nats: f64, spec: &DataSpec) -> f64 {
+    match (number, spec) {
+        ("bits-per-character", DataSpec::Text(text)) => nats / std::f64::consts::LN_2 / text.characters_per_token,
+        ("perplexity", _) => nats.exp(),
         _ => nats,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use galatea_data::Vocabulary;
+    use galatea_data::{TextSpec, Vocabulary};
 
     use super::*;
 

@@ -10,7 +10,7 @@ pub mod registry;
 
 pub use error::{Error, Result};
 pub use model::{
-    Ability, Complete, Demand, Entry, Family, Info, Latent, Likelihood, Model, Part, Preset, Purpose, SampleRequest,
-    Session, StepReport, Turn,
+    Ability, Complete, Condition, Demand, Entry, Family, Info, Latent, Likelihood, Model, Part, Preset, Purpose,
+    SampleRequest, Session, StepReport, Turn,
 };
 pub use nn::decoding::Decoding;

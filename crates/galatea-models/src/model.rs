@@ -34,6 +34,8 @@ pub enum Ability {
     Likelihood,
     /// Goes on with what it is given: [`Complete`].
     Complete,
+    /// Draws what is not known given what is: [`Condition`].
+    Condition,
 }
 
 /// A named set of settings of a family.
@@ -68,10 +70,15 @@ impl Turn {
 /// What a model wants to be given at each step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demand {
-    /// Examples in one batch.
+    /// Examples in one batch; [`Demand::ALL`] for all that are trained on.
     pub batch: usize,
     /// Batches in one step.
     pub batches: usize,
+}
+
+impl Demand {
+    /// All examples in one batch, in their order; of those that overlap, as many as do not.
+    pub const ALL: usize = 0;
 }
 
 /// What a step has to say. Every value must be finite: the loop stops at the first that is not.
@@ -232,6 +239,11 @@ pub trait Model: Sized + Send + 'static {
         None
     }
 
+    /// The model as one of columns that depend on each other, for families with [`Ability::Condition`].
+    fn as_condition(&self) -> Option<&dyn Condition> {
+        None
+    }
+
     /// For a model with a discriminator: how real it takes each of these examples to be, as logits. Nothing is learnt.
     ///
     /// # Errors
@@ -264,6 +276,19 @@ pub trait Likelihood {
     /// # Errors
     /// If the examples do not fit the model.
     fn nats(&self, examples: &HostBatch) -> Result<Vec<f64>>;
+}
+
+/// A model of rows, whose columns depend on each other.
+pub trait Condition {
+    /// Rows in which the known values are as they are, and the others drawn given these; with the logarithm of the probability
+    /// of what is known.
+    ///
+    /// # Errors
+    /// If there is not a value, or none, for each column, a value is none of its column, or it would take too long.
+    fn sample_given(&self, known: &[Option<u32>], request: &SampleRequest) -> Result<(HostBatch, f64)>;
+
+    /// Which column depends on which, in the language of Graphviz.
+    fn graph(&self) -> String;
 }
 
 /// A model that writes on.
@@ -322,6 +347,8 @@ pub trait Session: Send {
     fn as_likelihood(&self) -> Option<&dyn Likelihood>;
     /// See [`Model::as_complete`].
     fn as_complete(&self) -> Option<&dyn Complete>;
+    /// See [`Model::as_condition`].
+    fn as_condition(&self) -> Option<&dyn Condition>;
     /// See [`Model::judge`].
     ///
     /// # Errors
@@ -485,6 +512,9 @@ impl<M: Model> Session for Running<M> {
     }
     fn as_complete(&self) -> Option<&dyn Complete> {
         self.model.as_complete()
+    }
+    fn as_condition(&self) -> Option<&dyn Condition> {
+        self.model.as_condition()
     }
     fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         self.model.judge(examples)

@@ -188,12 +188,13 @@ impl Course<'_> {
         let steps = self.progress.steps;
         let report = self.session.step(Turn { seed: self.config.seed, step, steps }, batches)?;
         self.progress.step = step;
-        self.progress.images_seen += (demand.batch * demand.batches) as u64;
+        let seen = self.feed.batch_len(demand) * demand.batches;
+        self.progress.images_seen += seen as u64;
         self.check(&report)?;
         let seconds_per_step = pace.tick();
         self.announce(&Event::Step {
             report: &report,
-            images_per_second: (demand.batch * demand.batches) as f64 / seconds_per_step,
+            images_per_second: seen as f64 / seconds_per_step,
             seconds_left: (steps - step) as f64 * seconds_per_step,
         })?;
         if let Some(finding) = self.look(&report)? {

@@ -30,6 +30,11 @@ impl Default for Writing {
 }
 
 impl Generator {
+    /// Whether it writes text from a prompt.
+    pub fn writes(&self) -> bool {
+        self.session().as_complete().is_some()
+    }
+
     /// Goes on with a text, and gives what was written, without the prompt. Each part is handed to `tell` as soon as it is
     /// certain, which is told to stop by `false`.
     ///

@@ -113,6 +113,14 @@ pub fn evaluate(generator: &Generator, model: &Path, root: &Path, request: &Requ
         eval.samples = EvalOptions::default().samples;
     }
     same_shape(data.spec(), "the model draws", generator.spec())?;
+    if let (DataSpec::Table(known), DataSpec::Table(given)) = (generator.spec(), data.spec())
+        && known != given
+    {
+        return Err(Error::usage(
+            "the columns of this table, or their values, are not those that the model was trained on",
+            "judge by rows with the same columns, in which every value occurs that did, and no other",
+        ));
+    }
     // Data that the model was not trained on are unseen as a whole.
     let split = match foreign {
         true => Split { train: Vec::new(), held_back: (0..data.len()).collect() },
@@ -342,7 +350,11 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
     let modes = modes_of(session, data, split, eval.seed)?;
     let modes = modes.as_ref().map(|[drawn, real]| [drawn, real]);
     let reference = Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features, modes };
-    Ok(galatea_metrics::evaluate(&samples, reference)?)
+    let mut report = galatea_metrics::evaluate(&samples, reference)?;
+    if let (DataSpec::Series(_), Some(_)) = (data.spec(), session.as_likelihood()) {
+        report.rows.extend(likelihood::read(session, data, &split.held_back, eval.samples)?.rows(data.spec()));
+    }
+    Ok(report)
 }
 
 /// Modes of as many samples, and of as many real examples, as the protocol for such data takes; read a few at a time, as

@@ -39,14 +39,14 @@ pub use error::{Error, Result};
 pub use evaluation::{ArrayComparison, Comparison, EvalOptions, compare, compare_arrays, evaluate};
 pub use galatea_data::Error as DataError;
 pub use galatea_data::{
-    DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, Mixture, PointSpec, TextSpec, Vocabulary, fetch,
-    formats, open, open_text, settings, write,
+    DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, Mixture, PointSpec, SeriesSpec, TableSpec,
+    TextSpec, Vocabulary, fetch, formats, open, open_text, settings, write,
 };
 pub use galatea_kernels::set_threads;
 pub use galatea_metrics::progress::on_progress;
 pub use galatea_metrics::{METRICS, Report, features, numbers, short};
 pub use galatea_models::{
-    Complete, Decoding, Family, Info, Latent, Likelihood, SampleRequest, Session, StepReport, registry,
+    Complete, Condition, Decoding, Family, Info, Latent, Likelihood, SampleRequest, Session, StepReport, registry,
 };
 pub use galatea_train::monitor::Switch;
 pub use galatea_train::observers::{Logged, readings};

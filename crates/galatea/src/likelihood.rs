@@ -1,8 +1,8 @@
-//! Judging by how likely held-back examples are, for models that tell: text above all, of which samples cannot be compared
-//! number by number.
+//! Judging by how likely held-back examples are, for models that tell: of text and tables, samples cannot be compared number by
+//! number.
 
 use galatea_data::{DataSpec, Dataset};
-use galatea_metrics::likelihood::Told;
+use galatea_metrics::likelihood::{Told, told_of_each};
 use galatea_models::Session;
 
 use crate::{Error, Result};
@@ -29,7 +29,7 @@ pub(crate) fn read(session: &dyn Session, data: &dyn Dataset, examples: &[usize]
     let apart = examples.len().div_ceil(data.overlap().max(1));
     let count = most.min(apart).max(1).min(examples.len());
     let chosen: Vec<usize> = (0..count).map(|i| examples[i * examples.len() / count]).collect();
-    let each = data.spec().elements() - 1;
+    let each = told_of_each(data.spec());
     let mut nats = Vec::with_capacity(count);
     for some in chosen.chunks(AT_ONCE) {
         nats.extend(likelihood.nats(&data.batch(some)?)?.into_iter().map(|nats| nats / each.max(1) as f64));

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use galatea_data::{DataSpec, Dataset, Split};
-use galatea_metrics::likelihood::NUMBERS;
+use galatea_metrics::likelihood::first;
 use galatea_metrics::metric::{Better, Number};
 use galatea_metrics::{Gauge, Reference, Row};
 use galatea_models::{SampleRequest, Session};
@@ -17,9 +17,6 @@ use crate::{Error, Result, likelihood};
 
 /// Before the names of numbers that were measured while training, by examples held back for it.
 pub const VALIDATION: &str = "validation-";
-
-/// What checkpoints of models of text are chosen by.
-const FIRST: Number = NUMBERS[0];
 
 /// Fewer examples than this are no ground to choose by.
 pub(crate) const LEAST: usize = 10;
@@ -47,7 +44,7 @@ impl By {
     fn number(&self) -> &'static Number {
         match self {
             Self::Samples { gauge, .. } => gauge.number(),
-            Self::Likelihood { .. } => &NUMBERS[0],
+            Self::Likelihood { data, .. } => first(data.spec()),
         }
     }
 
@@ -159,10 +156,10 @@ pub fn best(run: &Run) -> Result<Option<Logged>> {
 /// If not.
 pub(crate) fn check(eval: &EvalOptions, spec: &DataSpec, split: &Split) -> Result<()> {
     if likelihood::is_way_of(spec) {
-        if eval.metric != "auto" && eval.metric != FIRST.name {
+        if eval.metric != "auto" && eval.metric != first(spec).name {
             return Err(Error::usage(
                 format!("`eval.metric`: no checkpoint of {} can be chosen by `{}`", spec.kind(), eval.metric),
-                format!("leave it out, or write `{}`", FIRST.name),
+                format!("leave it out, or write `{}`", first(spec).name),
             ));
         }
     } else if eval.metric != "auto"

@@ -68,8 +68,11 @@ fn read(path: &Path, plan: &Plan) -> Result<(Vec<String>, Rows, Vec<String>)> {
     file.take(most + 1).read_to_end(&mut text).map_err(failed)?;
     if text.len() as u64 > most {
         let given = plan.memory_bytes >> 20;
-        return Err(Error::invalid(path, format!("the table needs more memory than `data.memory_mib` gives, {given} MiB"))
-            .with_hint("raise `data.memory_mib`, or give fewer rows"));
+        return Err(Error::invalid(
+            path,
+            format!("the table needs more memory than `data.memory_mib` gives, {given} MiB"),
+        )
+        .with_hint("raise `data.memory_mib`, or give fewer rows"));
     }
     let text = String::from_utf8(text).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -79,21 +82,20 @@ fn read(path: &Path, plan: &Plan) -> Result<(Vec<String>, Rows, Vec<String>)> {
     let text = text.trim_start_matches('\u{feff}');
     let first = text.lines().next().unwrap_or_default();
     // Of equally many, the comma.
-    let delimiter = [b';', b'\t', b','].into_iter().max_by_key(|sign| first.bytes().filter(|byte| byte == sign).count());
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .delimiter(delimiter.unwrap_or(b','))
-        .trim(csv::Trim::All)
-        .from_reader(text.as_bytes());
-    let mut rows: Rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| damaged(path, &error))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        rows.push((line, record.iter().map(str::to_owned).collect()));
-    }
+    let delimiter =
+        [b';', b'\t', b','].into_iter().max_by_key(|sign| first.bytes().filter(|byte| byte == sign).count());
+    let mut rows = records(text, delimiter.unwrap_or(b',') as char).map_err(|(line, problem)| {
+        Error::invalid(path, format!("line {line} {problem}"))
+            .with_hint("close the quotes, or write it as CSV once more")
+    })?;
     let Some((_, width)) = rows.first().map(|(line, row)| (*line, row.len())) else {
         return Err(Error::invalid(path, "there is no row in it").with_hint("give a table with some rows"));
     };
+    if let Some((line, row)) = rows.iter().find(|(_, row)| row.len() != width) {
+        let problem = format!("line {line} has {} fields, and the lines before {width}", row.len());
+        return Err(Error::invalid(path, problem)
+            .with_hint("give every line as many fields; put those with commas into quotes"));
+    }
     if width > MOST_COLUMNS {
         return Err(Error::invalid(path, format!("it has {width} columns, and {MOST_COLUMNS} at most can be read"))
             .with_hint("leave some out"));
@@ -113,15 +115,68 @@ fn read(path: &Path, plan: &Plan) -> Result<(Vec<String>, Rows, Vec<String>)> {
     Ok((columns, rows, notes))
 }
 
-fn damaged(path: &Path, error: &csv::Error) -> Error {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let line = pos.as_ref().map_or(0, csv::Position::line);
-            Error::invalid(path, format!("line {line} has {len} fields, and the lines before {expected_len}"))
-                .with_hint("give every line as many fields; put those with commas into quotes")
+/// The fields of each line, without the space around them, and where the lines begin. A field in quotes may hold delimiters,
+/// ends of lines, and quotes, which are doubled. Empty lines are passed over.
+///
+/// # Errors
+/// With the line of a quote that is not closed, or that something follows.
+fn records(text: &str, delimiter: char) -> std::result::Result<Rows, (u64, String)> {
+    let mut rows: Rows = Vec::new();
+    let (mut row, mut field): (Vec<String>, String) = (Vec::new(), String::new());
+    let (mut line, mut begun, mut was_quoted) = (1u64, 1u64, false);
+    let mut letters = text.chars().peekable();
+    loop {
+        let letter = letters.next();
+        match letter {
+            Some('"') if !was_quoted && field.trim().is_empty() => {
+                was_quoted = true;
+                field.clear();
+                let opened = line;
+                loop {
+                    match letters.next() {
+                        Some('"') if letters.peek() == Some(&'"') => {
+                            letters.next();
+                            field.push('"');
+                        }
+                        Some('"') => break,
+                        Some(other) => {
+                            line += u64::from(other == '\n');
+                            field.push(other);
+                        }
+                        None => return Err((opened, "has a quote that is not closed".to_owned())),
+                    }
+                }
+            }
+            Some(other) if other == delimiter => {
+                row.push(finished(&mut field, &mut was_quoted));
+            }
+            Some('\r') if letters.peek() == Some(&'\n') => {}
+            Some('\n') | None => {
+                let is_empty = row.is_empty() && !was_quoted && field.trim().is_empty();
+                let last = finished(&mut field, &mut was_quoted);
+                if !is_empty {
+                    row.push(last);
+                    rows.push((begun, std::mem::take(&mut row)));
+                }
+                if letter.is_none() {
+                    return Ok(rows);
+                }
+                line += 1;
+                begun = line;
+            }
+            Some(other) if was_quoted && !other.is_whitespace() => {
+                return Err((line, format!("has `{other}` behind a quote")));
+            }
+            Some(_) if was_quoted => {}
+            Some(other) => field.push(other),
         }
-        _ => Error::invalid(path, format!("this is no table: {error}")).with_hint("write it as CSV once more"),
     }
+}
+
+/// The field, without the space around it unless that is in quotes.
+fn finished(field: &mut String, was_quoted: &mut bool) -> String {
+    let text = std::mem::take(field);
+    if std::mem::take(was_quoted) { text } else { text.trim().to_owned() }
 }
 
 fn is_nothing(field: &str) -> bool {

@@ -1,5 +1,6 @@
 //! The registry of formats and the way from what a user names to a data set.
 
+mod csv;
 mod digits;
 mod downloaded;
 mod folder;
@@ -9,6 +10,7 @@ mod npy;
 mod ring;
 mod spiral;
 mod stacked;
+mod synthetic;
 mod text;
 mod toy;
 
@@ -53,7 +55,10 @@ pub static FORMATS: &[&dyn Format] = &[
     &ring::RING,
     &grid::GRID,
     &spiral::SPIRAL,
+    &synthetic::SINES,
+    &synthetic::AR,
     &downloaded::Downloaded,
+    &csv::Csv,
     &npy::Npy,
     &idx::Idx,
     &text::Text,
@@ -75,6 +80,9 @@ pub fn open(source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
     let data = format.open(source, options)?;
     if !matches!(data.spec(), DataSpec::Text(_)) {
         options.refuse_text(source, data.spec().kind())?;
+    }
+    if !matches!(data.spec(), DataSpec::Series(_)) {
+        options.refuse_series(source, data.spec().kind())?;
     }
     Ok(data)
 }

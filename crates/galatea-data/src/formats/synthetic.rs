@@ -120,9 +120,7 @@ mod tests {
     fn autoregressions_have_the_moments_of_their_definition() {
         let mut all = vec![0.0; 4_000 * LENGTH * CHANNELS];
         all.chunks_exact_mut(LENGTH * CHANNELS).enumerate().for_each(|(i, out)| autoregression(i as u64, out));
-        let mean_of = |f: &dyn Fn(&[f32]) -> f64| {
-            all.chunks_exact(LENGTH * CHANNELS).map(f).sum::<f64>() / 4_000.0
-        };
+        let mean_of = |f: &dyn Fn(&[f32]) -> f64| all.chunks_exact(LENGTH * CHANNELS).map(f).sum::<f64>() / 4_000.0;
         let product = |a: usize, b: usize| mean_of(&|x: &[f32]| f64::from(x[a]) * f64::from(x[b]));
         // Variance 1 / (1 - 0.64), at the first moment and the last; 0.8 of it to the next moment and to another channel.
         let variance = 1.0 / 0.36;

@@ -140,14 +140,13 @@ impl Model for Hmm {
     fn check(config: &Config, spec: &DataSpec) -> Result<()> {
         let kind = Kind::of(spec)?;
         let [_, width] = kind.sizes();
-        if let (Kind::Text { .. }, Covariance::Full) | (Kind::Text { .. }, Covariance::Diagonal) = (&kind, config.covariance)
-            && config.mixture > 1
-        {
+        if matches!(kind, Kind::Text { .. }) && config.mixture > 1 {
             return Err(Error::usage("`mixture` is for series, and the data are text", "leave it out"));
         }
         let of_part = if config.covariance == Covariance::Full { width * width } else { width };
         let values = config.states * config.mixture * config.restarts;
-        if values.saturating_mul(of_part) > MOST_VALUES || config.states * config.states * config.restarts > MOST_VALUES {
+        if values.saturating_mul(of_part) > MOST_VALUES || config.states * config.states * config.restarts > MOST_VALUES
+        {
             return Err(Error::usage(
                 format!("{} states of {width} values are too many to keep {} times", config.states, config.restarts),
                 "lower `states`, `mixture` or `restarts`, or use `covariance=diagonal`",
@@ -237,7 +236,8 @@ impl Model for Hmm {
             (name.to_owned(), HostTensor::new([&[self.chains.len()], shape].concat(), values))
         };
         let k = self.config.states;
-        let mut tensors = vec![tensor("moves", &[k, k], &|chain| &chain.moves), tensor("start", &[k], &|chain| &chain.start)];
+        let mut tensors =
+            vec![tensor("moves", &[k, k], &|chain| &chain.moves), tensor("start", &[k], &|chain| &chain.start)];
         for (which, (name, shape)) in self.emission_shapes().into_iter().enumerate() {
             tensors.push(tensor(name, &shape, &|chain| emission(chain)[which]));
         }
@@ -254,7 +254,10 @@ impl Model for Hmm {
         let k = self.config.states;
         let count = part.tensors.iter().find(|(name, _)| name == "start").map_or(1, |(_, start)| start.rows());
         if count != 1 && count != self.config.restarts {
-            return Err(Error::weights("chains", format!("they are {count}, and `restarts` is {}", self.config.restarts)));
+            return Err(Error::weights(
+                "chains",
+                format!("they are {count}, and `restarts` is {}", self.config.restarts),
+            ));
         }
         let read = |name: &str, shape: &[usize]| -> Result<Vec<Vec<f64>>> {
             let tensor = weights::array(part, name, &[&[count], shape].concat())?;
@@ -463,7 +466,8 @@ fn centres(points: &[&[f64]], count: usize, stream: &mut Stream) -> Vec<Vec<f64>
         let mut sums = vec![(vec![0.0; points[0].len()], 0.0); count];
         for point in points {
             let by_distance = |(at, centre): (usize, &Vec<f64>)| (squared(point, centre), at);
-            let (_, at) = centres.iter().enumerate().map(by_distance).min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or_default();
+            let (_, at) =
+                centres.iter().enumerate().map(by_distance).min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or_default();
             sums[at].0.iter_mut().zip(*point).for_each(|(sum, value)| *sum += value);
             sums[at].1 += 1.0;
         }

@@ -1,5 +1,7 @@
 //! One file per family.
 
+pub mod bayesnet;
 pub mod dcgan;
 pub mod gan;
+pub mod hmm;
 pub mod lm;

@@ -239,8 +239,11 @@ impl<'a> Ready<'a> {
         let mut backward = vec![1.0; likelihoods.len()];
         for t in (1..scales.len()).rev() {
             let (before, now) = backward.split_at_mut(t * k);
-            let ahead: Vec<f64> =
-                now[..k].iter().zip(&likelihoods[t * k..]).map(|(now, likelihood)| now * likelihood * scales[t]).collect();
+            let ahead: Vec<f64> = now[..k]
+                .iter()
+                .zip(&likelihoods[t * k..])
+                .map(|(now, likelihood)| now * likelihood * scales[t])
+                .collect();
             for (before, moves) in before[(t - 1) * k..].iter_mut().zip(self.chain.moves.chunks_exact(k)) {
                 *before = moves.iter().zip(&ahead).map(|(moves, ahead)| moves * ahead).sum();
             }
@@ -257,7 +260,8 @@ impl<'a> Ready<'a> {
         counts.likelihood += log;
         for (t, x) in sequence.chunks_exact(self.dimensions()).enumerate() {
             let at = t * k..(t + 1) * k;
-            let mut seen: Vec<f64> = forward[at.clone()].iter().zip(&backward[at.clone()]).map(|(a, b)| a * b).collect();
+            let mut seen: Vec<f64> =
+                forward[at.clone()].iter().zip(&backward[at.clone()]).map(|(a, b)| a * b).collect();
             let sum: f64 = seen.iter().sum();
             if sum > 0.0 {
                 seen.iter_mut().for_each(|seen| *seen /= sum);
@@ -395,7 +399,11 @@ impl Chain {
         };
         let rows = |counts: &[f64], old: &[f64]| -> Vec<f64> {
             let width = old.len() / k;
-            counts.chunks_exact(width).zip(old.chunks_exact(width)).flat_map(|(counts, old)| shares(counts, old)).collect()
+            counts
+                .chunks_exact(width)
+                .zip(old.chunks_exact(width))
+                .flat_map(|(counts, old)| shares(counts, old))
+                .collect()
         };
         let emission = match &self.emission {
             Emission::Symbols(old) => Emission::Symbols(rows(&counts.weights, old)),

@@ -5,6 +5,8 @@ pub mod average;
 pub mod decoding;
 pub mod layers;
 pub mod loss;
+pub mod markov;
+pub mod network;
 pub mod noise;
 pub mod optimizer;
 pub mod penalty;

@@ -81,8 +81,7 @@ impl Table {
         let mut likelihood = 0.0;
         for counts in counts.chunks_exact(size) {
             let total = counts.iter().sum::<u64>() as f64;
-            likelihood +=
-                counts.iter().filter(|n| **n > 0).map(|n| *n as f64 * (*n as f64 / total).ln()).sum::<f64>();
+            likelihood += counts.iter().filter(|n| **n > 0).map(|n| *n as f64 * (*n as f64 / total).ln()).sum::<f64>();
         }
         let free = (counts.len() / size * (size - 1)) as f64;
         likelihood - 0.5 * (self.rows.max(1) as f64).ln() * free
@@ -99,7 +98,8 @@ pub fn chow_liu(table: &Table, root: usize) -> Parents {
     let shared = each(n, |a| (a + 1..n).map(|b| table.information(a, b)).collect::<Vec<f64>>());
     let between = |a: usize, b: usize| shared[a.min(b)][a.max(b) - a.min(b) - 1];
     let mut parents = vec![Vec::new(); n];
-    let mut best: Vec<(f64, usize)> = (0..n).map(|b| if b == root { (0.0, root) } else { (between(root, b), root) }).collect();
+    let mut best: Vec<(f64, usize)> =
+        (0..n).map(|b| if b == root { (0.0, root) } else { (between(root, b), root) }).collect();
     let mut left: Vec<usize> = (0..n).filter(|column| *column != root).collect();
     while !left.is_empty() {
         let next = (1..left.len()).fold(0, |most, at| if best[left[at]].0 > best[left[most]].0 { at } else { most });
@@ -339,7 +339,7 @@ impl Factor {
     }
 
     /// Calls `visit` with each row of values of `columns`, in order; other values stay as `row` has them.
-    fn for_all(sizes: &[usize], columns: &[usize], row: &mut [usize], mut visit: impl FnMut(&[usize])) {
+    pub fn for_all(sizes: &[usize], columns: &[usize], row: &mut [usize], mut visit: impl FnMut(&[usize])) {
         columns.iter().for_each(|column| row[*column] = 0);
         loop {
             visit(row);
@@ -427,7 +427,7 @@ mod tests {
     #[test]
     fn climbing_finds_what_the_rows_were_made_by_and_no_circle() {
         let table = table(5_000);
-        let mut climb = Climb::new(&table, vec![Vec::new(); 4]);
+        let mut climb = Climb::new(&table, chow_liu(&table, 0));
         let mut last = climb.score();
         while climb.step(&table, 3).is_some() {
             assert!(climb.score() > last, "{} after {last}", climb.score());

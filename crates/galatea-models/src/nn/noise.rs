@@ -94,6 +94,11 @@ pub fn sample_latents(seed: u64, range: std::ops::Range<u64>, width: usize) -> H
     HostTensor::new([rows, width], values)
 }
 
+/// Numbers for sample `index`, one after the other.
+pub fn sample_stream(seed: u64, index: u64) -> random::Stream {
+    random::Stream::new(seed, (Purpose::Sample as u64) << 56 | index)
+}
+
 /// First values of weights, drawn one array after another from one seed.
 #[derive(Debug)]
 pub struct WeightDraw<'a> {

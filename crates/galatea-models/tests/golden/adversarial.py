@@ -250,5 +250,6 @@ def run(make, case):
     return dict(settings=c, curve=curve)
 
 
-result = {"gan": [run(Mlp, case) for case in CASES], "dcgan": [run(Conv, case) for case in CASES]}
-Path(__file__).with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+if __name__ == "__main__":
+    result = {"gan": [run(Mlp, case) for case in CASES], "dcgan": [run(Conv, case) for case in CASES]}
+    Path(__file__).with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")

@@ -82,8 +82,15 @@ pub(crate) fn make(run: &Run, generator: &Generator, known: std::result::Result<
     if is_pictures {
         sections.push(samples(generator)?);
     }
-    if let DataSpec::Text(_) = generator.spec() {
+    if generator.writes() {
         sections.push(texts(generator)?);
+    }
+    if let DataSpec::Series(series) = generator.spec() {
+        let drawn = generator.sample(&SampleRequest::new(PREVIEW_SEED, GRID))?.values;
+        sections.push(format!(
+            "<h2>Samples</h2>\n<figure>{}<figcaption>The first {GRID} of seed {PREVIEW_SEED}, unselected.</figcaption></figure>",
+            picture(&write::lines::grid(&drawn, series, 8)?, 1, "samples")
+        ));
     }
     match &known {
         Ok(known) => {
@@ -386,7 +393,11 @@ fn course(run: &Run) -> Result<Option<String>> {
 }
 
 fn settings(run: &Run, spec: &DataSpec) -> Result<String> {
-    let how = if let DataSpec::Text(_) = spec { "--prompt TEXT" } else { "-n 100 -o grid.png" };
+    let how = match spec {
+        DataSpec::Text(_) => "--prompt TEXT",
+        DataSpec::Table(_) => "-n 100 -o rows.csv",
+        _ => "-n 100 -o grid.png",
+    };
     let config = run.config()?;
     let path = run.path().display().to_string();
     let quoted = match path.chars().all(|letter| letter.is_alphanumeric() || "/._-:\\".contains(letter)) {

@@ -80,10 +80,7 @@ fn density(chain: &Chain, state: usize, x: &[f64]) -> f64 {
                 }
                 false => {
                     let variances = &normals.covariances[at * d..(at + 1) * d];
-                    (
-                        apart.iter().zip(variances).map(|(a, v)| a * a / v).sum(),
-                        variances.iter().product(),
-                    )
+                    (apart.iter().zip(variances).map(|(a, v)| a * a / v).sum(), variances.iter().product())
                 }
             };
             normals.shares[at] * (-0.5 * square).exp() / (std::f64::consts::TAU.powi(d as i32) * determinant).sqrt()
