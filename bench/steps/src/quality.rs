@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use crate::{Result, peak_memory};
 
-/// Steps by which it is found out how many fit the time.
-const TIMED: u64 = 40;
+/// Steps by which it is found out how many fit the time, and steps before them, which are slower.
+const TIMED: u64 = 150;
+const WARM_UP: u64 = 50;
 
 /// A training under way.
 pub(crate) struct Trial {
@@ -58,8 +59,11 @@ impl Trial {
             )
         };
         let seed = resolved.config.seed;
-        let mut timed = Self { session: fresh()?, feed: feed.clone(), seed, step: 0, steps: 2 * TIMED, seconds: 0.0 };
-        timed.run(f64::INFINITY, TIMED)?;
+        let mut timed =
+            Self { session: fresh()?, feed: feed.clone(), seed, step: 0, steps: WARM_UP + TIMED, seconds: 0.0 };
+        timed.run(f64::INFINITY, WARM_UP)?;
+        timed.seconds = 0.0;
+        timed.run(f64::INFINITY, WARM_UP + TIMED)?;
         let steps = ((seconds / timed.seconds * TIMED as f64) as u64).max(1);
         Ok(Self { session: fresh()?, feed, seed, step: 0, steps, seconds: 0.0 })
     }

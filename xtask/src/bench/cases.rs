@@ -117,13 +117,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case { name: "start", title: "start to first step", how: How::Start, peer: Peer::PyTorch, flops: None },
     Case { name: "memory", title: "peak memory of training", how: How::Memory, peer: Peer::PyTorch, flops: None },
-    Case {
-        name: "quality",
-        title: "time to the peer's best digits",
-        how: How::Quality,
-        peer: Peer::PyTorch,
-        flops: None,
-    },
+    Case { name: "quality", title: "time to digits", how: How::Quality, peer: Peer::PyTorch, flops: None },
 ];
 
 impl Case {

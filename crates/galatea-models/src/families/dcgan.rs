@@ -64,8 +64,9 @@ settings! {
     }
 }
 
-/// Latent vectors by which the sampler's normalisation is fixed.
-const SETTLING: u64 = 256;
+/// Latent vectors by which the sampler's normalisation is fixed, and how many of them at once: training has memory for those.
+const SETTLING: u64 = 128;
+const SETTLING_BATCH: u64 = 64;
 
 /// Settings for folders of a few hundred pictures.
 const SMALL_DATA: Preset = Preset {
@@ -252,12 +253,15 @@ impl Dcgan {
         self.sampler.get_or_init(|| {
             let sampler = self.average.clone().unwrap_or_else(|| self.generator.valid());
             let device = sampler.start.weight.val().device();
-            let request = SampleRequest::new(0, SETTLING);
-            let z = noise::sample_latents(request.seed, request.range.clone(), self.game.settings.latent);
-            let z = from_vec(z.values, [SETTLING as usize, self.game.settings.latent], &device);
-            let labels = request.labels(&self.game.classes).ok().flatten();
-            let labels = self.game.labels(labels.as_deref(), SETTLING as usize, &device).ok().flatten();
-            sampler.settled(z, labels)
+            let batches = (0..SETTLING / SETTLING_BATCH).map(|batch| {
+                let range = batch * SETTLING_BATCH..(batch + 1) * SETTLING_BATCH;
+                let request = SampleRequest { range, ..SampleRequest::new(0, 0) };
+                let z = noise::sample_latents(request.seed, request.range.clone(), self.game.settings.latent);
+                let z = from_vec(z.values, [SETTLING_BATCH as usize, self.game.settings.latent], &device);
+                let labels = request.labels(&self.game.classes).ok().flatten();
+                (z, self.game.labels(labels.as_deref(), SETTLING_BATCH as usize, &device).ok().flatten())
+            });
+            sampler.settled(batches)
         })
     }
 }
@@ -356,9 +360,26 @@ impl Generator {
         self.clone().run(z, labels, Statistics::Fixed).0
     }
 
-    /// The same generator with its statistics fixed to those of this batch.
-    fn settled(self, z: Tensor<2>, labels: Labels) -> Self {
-        self.run(z, labels, Statistics::Settle).1
+    /// The same generator with its statistics fixed to those of these batches together, each normalised by its own on the
+    /// way as in training.
+    /// Source: Wu and Johnson 2021, "Rethinking Batch in BatchNorm", arXiv:2105.07576, section 3.
+    fn settled(mut self, batches: impl Iterator<Item = (Tensor<2>, Labels)>) -> Self {
+        let settled: Vec<Self> = batches.map(|(z, labels)| self.clone().run(z, labels, Statistics::Settle).1).collect();
+        for (i, norm) in self.norms.iter_mut().enumerate() {
+            let mean_of = |values: Vec<Tensor<1>>| {
+                let count = values.len() as f64;
+                values.into_iter().reduce(|sum, value| sum + value).map(|sum| sum / count)
+            };
+            let Some(mean) = mean_of(settled.iter().map(|one| one.norms[i].mean.val()).collect()) else { break };
+            let square = |one: &Self| {
+                let apart = one.norms[i].mean.val() - mean.clone();
+                one.norms[i].variance.val() + apart.clone() * apart
+            };
+            if let Some(variance) = mean_of(settled.iter().map(square).collect()) {
+                (norm.mean, norm.variance) = (kept(mean), kept(variance));
+            }
+        }
+        self
     }
 
     fn run(mut self, z: Tensor<2>, labels: Labels, statistics: Statistics) -> (Tensor<4>, Self) {
