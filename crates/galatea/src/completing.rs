@@ -1,7 +1,8 @@
 //! Text from a model: what follows a prompt, told as it is written.
 
 use galatea_data::{DataSpec, TextSpec};
-use galatea_models::Decoding;
+use galatea_models::registry::FAMILIES;
+use galatea_models::{Ability, Decoding};
 
 use crate::{Error, Generator, Result};
 
@@ -45,7 +46,7 @@ impl Generator {
         let (Some(complete), DataSpec::Text(text)) = (self.session().as_complete(), self.spec()) else {
             return Err(Error::usage(
                 format!("`{}` draws {}, and does not write on", self.info().name, self.spec().kind()),
-                "train a model of text, such as `galatea train lm --data book.txt`",
+                able("train a family that writes", Ability::Complete),
             ));
         };
         writing.decoding.check()?;
@@ -75,6 +76,12 @@ impl Generator {
             _ => 0,
         }
     }
+}
+
+/// A hint that names the families that can do something.
+pub(crate) fn able(what: &str, ability: Ability) -> String {
+    let can = FAMILIES.iter().map(|family| family.info()).filter(|info| info.abilities.contains(&ability));
+    format!("{what}: {}", can.map(|info| info.name).collect::<Vec<_>>().join(", "))
 }
 
 /// A text as it is written: what may be the beginning of a stop string is held back.

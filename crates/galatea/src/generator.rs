@@ -4,9 +4,10 @@ use std::path::Path;
 
 use burn::prelude::Device;
 use galatea_data::{DataSpec, HostBatch, HostTensor};
-use galatea_models::{Info, Latent, SampleRequest, Session};
+use galatea_models::{Ability, Info, Latent, SampleRequest, Session};
 use galatea_train::{Run, Saved, Which};
 
+use crate::completing::able;
 use crate::{Error, Result};
 
 /// A trained model: draws samples, interpolates, is saved to one file.
@@ -147,7 +148,7 @@ impl Generator {
         let (Some(condition), DataSpec::Table(table)) = (self.session.as_condition(), self.spec()) else {
             return Err(Error::usage(
                 format!("`{}` draws {}, of which nothing can be given", self.info().name, self.spec().kind()),
-                "train a model of a table, such as `galatea train bayesnet --data people.csv`",
+                able("train a family that is told some of a row", Ability::Condition),
             ));
         };
         let mut known = vec![None; table.columns.len()];

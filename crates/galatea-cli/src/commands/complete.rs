@@ -72,7 +72,7 @@ impl TextArgs {
         match given.into_iter().find(|(_, is_given)| *is_given) {
             Some((name, _)) => {
                 let problem = format!("`{name}` is for models of text, and this one draws {}", spec.kind());
-                Err(Error::usage(problem, "leave it out, or name a run of `galatea train lm --data book.txt`").into())
+                Err(Error::usage(problem, "leave it out, or name the run of a model of text").into())
             }
             None => Ok(()),
         }
