@@ -16,19 +16,6 @@ pub type LinearShape = [usize; 3];
 /// Products below this are not worth waking a thread for.
 const SERIAL: usize = 1 << 16;
 
-/// Products that are summed before the next rows are begun: so much of a panel stays in the nearest cache with what it meets.
-const DEPTH: usize = 192;
-/// Rows from which that is worth reading sums back in between.
-const MANY_ROWS: usize = 24;
-
-/// `0..depth` in parts of about equal length, as long as [`DEPTH`] at most where there are many rows. What is summed does not
-/// change by it: sums are read back as they were.
-fn parts(rows: usize, depth: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let count = if rows < MANY_ROWS { 1 } else { depth.div_ceil(DEPTH).max(1) };
-    let len = depth.div_ceil(count).max(1);
-    (0..count).map(move |part| part * len..((part + 1) * len).min(depth))
-}
-
 /// A loop over tasks, on one thread where there is little to do.
 pub(crate) fn tasks(count: usize, products: usize, body: impl Fn(usize) + Sync) {
     if products < SERIAL {
@@ -100,36 +87,12 @@ simd_fn! {
     }
 }
 
-/// `[rows, depth]` at `a` times `[depth, columns]` at `b` (rows of `b_step`), with activation, into rows of `stride` from `at`
-/// on, which nobody else uses meanwhile. `b` holds whole panels' rows.
-#[expect(clippy::too_many_arguments, reason = "kernels take plain slices and sizes")]
-pub(crate) fn product_rows(
-    [rows, depth]: [usize; 2],
-    a: &[f32],
-    b: &[f32],
-    b_step: usize,
-    start: Start<'_>,
-    function: Activation,
-    out: Shared<'_>,
-    at: usize,
-    stride: usize,
-    columns: usize,
-) {
-    assert!(a.len() >= rows * depth);
-    for part in parts(rows, depth) {
-        let start = if part.start == 0 { start } else { Start::Accumulate };
-        let function = if part.end == depth { function } else { Activation::Identity };
-        let (size, a, b) = ([rows, part.len()], a.get(part.start..).unwrap_or_default(), &b[part.start * b_step..]);
-        product_part(size, a, depth, b, b_step, start, function, out, at, stride, columns);
-    }
-}
-
 simd_fn! {
-    /// [`product_rows`] for rows of `a` that are `a_stride` apart.
-    fn product_part<S>(
+    /// `[rows, depth]` at `a` times `[depth, columns]` at `b` (rows of `b_step`), with activation, into rows of `stride`
+    /// from `at` on, which nobody else uses meanwhile. `b` holds whole panels' rows.
+    pub(crate) fn product_rows<S>(
         size: [usize; 2],
         a: &[f32],
-        a_stride: usize,
         b: &[f32],
         b_step: usize,
         start: Start<'_>,
@@ -140,13 +103,12 @@ simd_fn! {
         columns: usize,
     ) {
         let [rows, depth] = size;
-        assert!(depth == 0 || rows == 0 || a.len() >= (rows - 1) * a_stride + depth);
+        assert!(a.len() >= rows * depth);
         assert!(depth == 0 || b.len() >= (depth - 1) * b_step + columns.next_multiple_of(S::LANES));
         let tile = Tile { b: b.as_ptr(), runs: WHOLE, len: depth, a_step: 1, b_step, start, columns, rows: 0 };
         // SAFETY: lengths were checked; each task writes its own rows and columns.
         unsafe {
-            let row = |i: usize| (a.as_ptr().wrapping_add(i * a_stride), out.at(at + i * stride));
-            tile.rows::<S>(rows, row, |row| apply::<S>(function, row));
+            tile.rows::<S>(rows, |i| (a.as_ptr().add(i * depth), out.at(at + i * stride)), |row| apply::<S>(function, row));
         }
     }
 }
@@ -209,21 +171,18 @@ pub(crate) fn weight_gradient([m, inputs, outputs]: LinearShape, x: &[f32], g: &
         let (panel, row) = (task % panels, task / panels * block);
         let columns = width.min(outputs - panel * width);
         let rows = block.min(inputs - row);
-        for part in parts(rows, m) {
-            let start = if part.start == 0 { Start::Zero } else { Start::Accumulate };
-            sum_of_outer(
-                [rows, part.len()],
-                x.get(part.start * inputs + row..).unwrap_or_default(),
-                inputs,
-                &g.panel(panel)[part.start * width..],
-                width,
-                start,
-                out,
-                row * outputs + panel * width,
-                outputs,
-                columns,
-            );
-        }
+        sum_of_outer(
+            [rows, m],
+            x.get(row..).unwrap_or_default(),
+            inputs,
+            g.panel(panel),
+            width,
+            Start::Zero,
+            out,
+            row * outputs + panel * width,
+            outputs,
+            columns,
+        );
     });
 }
 

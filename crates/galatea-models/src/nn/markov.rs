@@ -388,10 +388,10 @@ impl Chain {
         });
         let mut counts = Counts::new(self);
         parts.iter().for_each(|part| counts.add(part));
-        (self.from_counts(&counts, floor), counts.likelihood)
+        (self.following(&counts, floor), counts.likelihood)
     }
 
-    fn from_counts(&self, counts: &Counts, floor: f64) -> Self {
+    fn following(&self, counts: &Counts, floor: f64) -> Self {
         let k = self.states;
         let shares = |counts: &[f64], old: &[f64]| {
             let sum: f64 = counts.iter().sum();
