@@ -22,6 +22,8 @@ CASES = {
     "dcgan-64": WITH_LAYOUTS,
     "sample": WITH_LAYOUTS,
     "lstm": EAGER_OR_COMPILED,
+    "lm-train": EAGER_OR_COMPILED,
+    "lm-write": ["eager"],
     "adam": ["fused", "foreach"],
     "start": ["eager"],
     "memory": ["eager", "channels_last"],
@@ -31,10 +33,11 @@ CASES = {
 
 def load():
     """Imports what takes its time; `--list` does without."""
-    global torch, F, networks
+    global torch, F, language, networks
     import torch
     import torch.nn.functional as F
 
+    import language
     import networks
 
 
@@ -276,7 +279,8 @@ def make(args):
         return gan("dcgan-28", variant)
     if case == "quality":
         return Quality(variant, args.train)
-    return {"sample": Sample, "lstm": Lstm, "adam": Adam, "sgemm": Sgemm}[case](variant)
+    others = {"lm-train": language.Train, "lm-write": language.Write}
+    return {"sample": Sample, "lstm": Lstm, "adam": Adam, "sgemm": Sgemm, **others}[case](variant)
 
 
 def main():

@@ -6,12 +6,12 @@ use galatea_kernels::burn::{AdamStep, adam_step, from_vec, linear};
 use galatea_kernels::{Activation, random};
 use galatea_models::Turn;
 
-use crate::{Result, lstm};
+use crate::{Result, lstm, text};
 
 /// Batches of made-up examples that steps take in turn.
-const BATCHES: u64 = 8;
+pub(crate) const BATCHES: u64 = 8;
 /// Seed of weights, noise and made-up data.
-const SEED: u64 = 1;
+pub(crate) const SEED: u64 = 1;
 
 /// A case, ready to be run.
 pub(crate) struct Work {
@@ -70,6 +70,8 @@ pub(crate) fn make(name: &str, variant: Option<&str>) -> Result<Work> {
         "adam" => Ok(adam()),
         "sgemm" => Ok(sgemm(variant.unwrap_or("1024").parse()?)),
         "lstm" => Ok(lstm::work()),
+        "lm-train" => text::training(),
+        "lm-write" => text::writing(),
         _ => Err(format!("there is no case `{name}`").into()),
     }
 }

@@ -12,6 +12,7 @@
 mod cases;
 mod lstm;
 mod quality;
+mod text;
 mod twin;
 
 use std::error::Error;

@@ -8,12 +8,12 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub(crate) use uses::{AugmentArgs, DetectArgs, ReconstructArgs};
 
-/// Train, judge and use generative models on your own pictures.
+/// Train, judge and use generative models on your own pictures and text.
 #[derive(Debug, Parser)]
 #[command(
     name = "galatea",
     version,
-    about = "Train, judge and use generative models on your own pictures",
+    about = "Train, judge and use generative models on your own pictures and text",
     propagate_version = true,
     after_help = "\
 Examples:
@@ -98,6 +98,7 @@ Examples:
   galatea train --data faces --set data.size=64 --minutes 10
   galatea train --data train-images-idx3-ubyte.gz --seed 7
   galatea train gan --data ring                          points from 8 Gaussians: are all modes learnt?
+  galatea train lm --data book.txt                       text: write like this book
   galatea train --set loss=hinge spectral_norm=true r1=0
   galatea train --set heal=auto                          when it collapses, go back and change settings
   galatea train --set eval.every=500                     judge on the way, keep the best checkpoint
@@ -110,7 +111,7 @@ pub(crate) struct TrainArgs {
     /// Family of the model [default: dcgan]
     pub(crate) family: Option<String>,
 
-    /// What to learn: `digits`, a folder of pictures, an IDX file, a .npy or .npz array, or a toy: `ring`, `grid`, `spiral`, `stacked` [default: digits]
+    /// What to learn: `digits`, a folder of pictures, an IDX file, a .npy or .npz array, a text, or a toy: `ring`, `grid`, `spiral`, `stacked` [default: digits]
     #[arg(long, short, value_name = "SRC", value_hint = ValueHint::AnyPath)]
     pub(crate) data: Option<String>,
 
@@ -160,6 +161,9 @@ pub(crate) struct Checkpoint {
     pub(crate) checkpoint: galatea::Which,
 }
 
+/// Where samples go that nobody has said anything of; text goes to the standard output.
+pub(crate) const DEFAULT_OUTPUT: &str = "samples.png";
+
 #[derive(Debug, Args)]
 pub(crate) struct Drawing {
     /// A run, or a `model.safetensors`
@@ -179,7 +183,7 @@ pub(crate) struct Drawing {
     pub(crate) truncation: f32,
 
     /// Where to write: `x.png` a grid or a plot of points, `x.npy` an array, `x.csv` a table of points, `x.gif` an animation, a folder one PNG each, `-` a grid to stdout
-    #[arg(long, short, value_name = "PATH", default_value = "samples.png", value_hint = ValueHint::AnyPath)]
+    #[arg(long, short, value_name = "PATH", default_value = DEFAULT_OUTPUT, value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
 
     #[command(flatten)]
@@ -200,15 +204,24 @@ Examples:
   galatea sample last -n 1000 -o points.csv          of a model of points; also .npy and .png
   galatea sample last --checkpoint best -o grid.png  of a run that was trained with `eval.every`
   galatea sample model.safetensors -n 100 -o grid.png
+  galatea sample last --prompt \"To be\" --temperature 0.8  of a model of text; also -o text.txt
+  galatea sample last --given age=old -o rows.csv    of a model of a table
 
 Sample number i is the same for any -n.")]
 pub(crate) struct SampleArgs {
     #[command(flatten)]
     pub(crate) drawing: Drawing,
 
-    /// How many samples
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000_000), allow_negative_numbers = true)]
-    pub(crate) number: u64,
+    /// How many samples [default: 100, of text 1]
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000), allow_negative_numbers = true)]
+    pub(crate) number: Option<u64>,
+
+    /// Of a model of a table: only rows with this value; may be given several times
+    #[arg(long, value_name = "COLUMN=VALUE")]
+    pub(crate) given: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) text: crate::commands::complete::TextArgs,
 }
 
 #[derive(Debug, Args)]
@@ -327,23 +340,14 @@ ceiling (noise against real data). Its name ends in the number of samples and wh
 
 "
     .to_owned();
-    let rows: Vec<Vec<String>> = galatea::METRICS
-        .iter()
-        .flat_map(|metric| metric.numbers)
-        .map(|number| vec![format!("  {}", number.name), number.meaning.to_owned()])
-        .collect();
+    let rows: Vec<Vec<String>> =
+        galatea::numbers().map(|number| vec![format!("  {}", number.name), number.meaning.to_owned()]).collect();
     let kinds: Vec<Vec<String>> =
         galatea::features::KINDS.iter().map(|kind| vec![format!("  {}", kind.name), kind.summary.to_owned()]).collect();
     text.push_str("Features:\n");
     text.push_str(&crate::table::columns(&kinds));
     text.push('\n');
     text.push_str("Metrics:\n");
-    text.push_str(&crate::table::columns(&rows));
-    text.push_str("\nOf models that say how likely examples are (`score` in `galatea models NAME`):\n");
-    let rows: Vec<Vec<String>> = galatea::likelihood::NUMBERS
-        .iter()
-        .map(|number| vec![format!("  {}", number.name), number.meaning.to_owned()])
-        .collect();
     text.push_str(crate::table::columns(&rows).trim_end());
     text
 }

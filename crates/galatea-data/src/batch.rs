@@ -53,7 +53,8 @@ impl HostTensor {
 
 /// Some examples with their labels.
 ///
-/// Images are `[n, channels, height, width]` in `[-1, 1]`, points `[n, dimensions]` in units of their own.
+/// Images are `[n, channels, height, width]` in `[-1, 1]`, points `[n, dimensions]` in units of their own,
+/// text `[n, length]` in tokens: whole numbers, which f32 holds exactly up to 2^24.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostBatch {
     /// `[n, ..spec.shape()]`.
@@ -66,6 +67,11 @@ impl HostBatch {
     /// Number of examples.
     pub fn len(&self) -> usize {
         self.values.rows()
+    }
+
+    /// The tokens of a batch of text, one example after the other.
+    pub fn tokens(&self) -> Vec<u32> {
+        self.values.values.iter().map(|value| *value as u32).collect()
     }
 
     /// Whether there is no example.

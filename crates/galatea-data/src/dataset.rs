@@ -33,6 +33,12 @@ pub trait Dataset: Send + Sync {
     /// Class of example `index`, without decoding it; `None` where there are no labels.
     fn label(&self, index: usize) -> Option<u32>;
 
+    /// How many examples before and after one have values in common with it, as windows of one text do; 0 where examples
+    /// stand for themselves. Of data that overlap the last part is held back, and so many examples before it are left out.
+    fn overlap(&self) -> usize {
+        0
+    }
+
     /// SHA-256 over spec and contents in hex, or over names, sizes and dates for data that is streamed.
     fn fingerprint(&self) -> &str;
 

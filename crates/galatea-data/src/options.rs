@@ -29,8 +29,38 @@ choice! {
     }
 }
 
+choice! {
+    /// What text is cut into.
+    pub enum Tokens {
+        /// Characters (Unicode code points), those that occur.
+        Characters = "characters",
+    }
+}
+
+choice! {
+    /// What is done about values that a series lacks.
+    pub enum Missing {
+        /// It is an error, which names the lines.
+        Error = "error",
+        /// The value before it is taken; at the beginning the one after it.
+        Previous = "previous",
+        /// The mean of the channel is taken.
+        Mean = "mean",
+    }
+}
+
+impl Missing {
+    /// What is done, for a message.
+    pub(crate) fn rule(self) -> &'static str {
+        match self {
+            Self::Error | Self::Previous => "the values before them",
+            Self::Mean => "the mean of their channel",
+        }
+    }
+}
+
 settings! {
-    /// How a source of pictures is read.
+    /// How a source of data is read.
     pub struct DataOptions {
         /// Size in pixels, a side (`32`) or `WIDTHxHEIGHT`; `auto`: as they are if all are alike and at most 64x64, else 64x64.
         size: String = "auto".into();
@@ -48,7 +78,17 @@ settings! {
         memory_mib: usize = 2048, in 1..=1_048_576;
         /// Leave out files that cannot be read instead of stopping.
         skip_broken: bool = false;
-        /// Share of the examples held back for judging; at most 5,000 examples.
+        /// Of text: how many tokens a model sees at a time.
+        context: usize = 64, in 1..=8_192;
+        /// Of text: what it is cut into.
+        tokens: Tokens = Tokens::Characters;
+        /// Of numbers in rows: so many moments are an example, and the file is a series; 0 takes each row for itself.
+        window: usize = 0, in 0..=100_000;
+        /// Of a series: moments from the beginning of a window to that of the next.
+        stride: usize = 1, in 1..=1_000_000;
+        /// Of a series: what is done about values that are missing.
+        missing: Missing = Missing::Error;
+        /// Share of the examples held back for judging; at most 5,000 examples, and of text and series the last part.
         holdout: f64 = 0.1, in 0.0..=0.5;
         /// Share of the rest held back to choose the best checkpoint by; 0.1 with `eval.every`, else 0.
         validation: f64 = 0.0, in 0.0..=0.5;
@@ -69,6 +109,12 @@ pub(crate) struct Plan {
     pub(crate) classes: Vec<String>,
     pub(crate) memory_bytes: u64,
     pub(crate) skip_broken: bool,
+    pub(crate) context: usize,
+    pub(crate) tokens: Tokens,
+    /// 0 for rows of their own.
+    pub(crate) window: usize,
+    pub(crate) stride: usize,
+    pub(crate) missing: Missing,
 }
 
 impl DataOptions {
@@ -80,12 +126,26 @@ impl DataOptions {
         Plan::new(self).map(|_| ())
     }
 
-    /// Fails if something is set that only pictures have, for `source`, which holds points.
-    pub(crate) fn refuse_pictures(&self, source: &str) -> crate::Result<()> {
+    /// Fails if something is set that only pictures have, for `source`, which holds points or text.
+    pub(crate) fn refuse_pictures(&self, source: &str, holds: &str) -> crate::Result<()> {
+        self.refuse(&["size", "fit", "background", "channels"], "pictures", source, holds)
+    }
+
+    /// Fails if something is set that only text has, for `source`, which holds something else.
+    pub(crate) fn refuse_text(&self, source: &str, holds: &str) -> crate::Result<()> {
+        self.refuse(&["context", "tokens"], "text", source, holds)
+    }
+
+    /// Fails if something is set that only series have, for `source`, which holds something else.
+    pub(crate) fn refuse_series(&self, source: &str, holds: &str) -> crate::Result<()> {
+        self.refuse(&["window", "stride", "missing"], "series", source, holds)
+    }
+
+    fn refuse(&self, keys: &[&str], are_for: &str, source: &str, holds: &str) -> crate::Result<()> {
         let usual = crate::settings::to_table(&Self::default());
         let own = crate::settings::to_table(self);
-        match ["size", "fit", "background", "channels"].into_iter().find(|key| usual.get(*key) != own.get(*key)) {
-            Some(key) => Err(Error::usage(format!("`data.{key}` is for pictures, and `{source}` holds points"))
+        match keys.iter().find(|key| usual.get(**key) != own.get(**key)) {
+            Some(key) => Err(Error::usage(format!("`data.{key}` is for {are_for}, and `{source}` holds {holds}"))
                 .with_hint(format!("leave out `data.{key}`"))),
             None => Ok(()),
         }
@@ -112,6 +172,11 @@ impl Plan {
             classes: classes.filter(|name| !name.is_empty()).collect(),
             memory_bytes: (options.memory_mib as u64) << 20,
             skip_broken: options.skip_broken,
+            context: options.context,
+            tokens: options.tokens,
+            window: options.window,
+            stride: options.stride,
+            missing: options.missing,
         })
     }
 }

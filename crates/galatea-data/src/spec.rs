@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::series::SeriesSpec;
+use crate::table::TableSpec;
+use crate::text::TextSpec;
+
 /// The kind and shape of one example.
 ///
 /// A new modality is a new variant; families say in `supports` which of them they take.
@@ -13,6 +17,12 @@ pub enum DataSpec {
     Images(ImageSpec),
     /// Points of so many numbers each, `[dimensions]`, in units of their own.
     Points(PointSpec),
+    /// Stretches of a text, `[length]` tokens: whole numbers below the size of the vocabulary.
+    Text(TextSpec),
+    /// Windows of numeric series, `[length, channels]`, in units of their own.
+    Series(SeriesSpec),
+    /// Rows of a table, `[columns]`: whole numbers that say which of a column's values.
+    Table(TableSpec),
 }
 
 /// Pictures: `[channels, height, width]`, values in `[-1, 1]` (black to white).
@@ -82,20 +92,37 @@ impl Mixture {
 }
 
 impl DataSpec {
-    /// The kind as one lower-case word: `images`, `points`.
+    /// The kind as one lower-case word: `images`, `points`, `text`, `series`, `table`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Images(_) => "images",
             Self::Points(_) => "points",
+            Self::Text(_) => "text",
+            Self::Series(_) => "series",
+            Self::Table(_) => "table",
         }
     }
 
+    /// Whether examples are near to each other when their numbers are: tokens are names, and no numbers to be compared.
+    pub fn has_distances(&self) -> bool {
+        !matches!(self, Self::Text(_) | Self::Table(_))
+    }
+
+    /// Whether values are in units of their own, and not between -1 and 1.
+    pub fn has_units(&self) -> bool {
+        matches!(self, Self::Points(_) | Self::Series(_))
+    }
+
     /// Dimensions of one example, the batch left out: `[channels, height, width]` for images,
-    /// `[dimensions]` for points.
+    /// `[dimensions]` for points, `[length]` for text,
+    /// `[length, channels]` for series, `[columns]` for tables.
     pub fn shape(&self) -> Vec<usize> {
         match self {
             Self::Images(image) => vec![image.channels, image.height, image.width],
             Self::Points(points) => vec![points.dimensions],
+            Self::Text(text) => vec![text.length],
+            Self::Series(series) => vec![series.length, series.channels.len()],
+            Self::Table(table) => vec![table.columns.len()],
         }
     }
 
@@ -109,6 +136,7 @@ impl DataSpec {
         match self {
             Self::Images(image) => &image.classes,
             Self::Points(points) => &points.classes,
+            Self::Text(_) | Self::Series(_) | Self::Table(_) => &[],
         }
     }
 }
@@ -133,6 +161,15 @@ impl std::fmt::Display for DataSpec {
                     (None, n) => write!(f, ", {n} classes"),
                 }
             }
+            Self::Text(text) => {
+                let (context, vocabulary) = (text.length - 1, &text.vocabulary);
+                write!(f, "text of {} different {}, {context} at a time", vocabulary.len(), vocabulary.unit())
+            }
+            Self::Series(SeriesSpec { length, channels, .. }) => {
+                let plural = if channels.len() == 1 { "" } else { "s" };
+                write!(f, "windows of {length} moments of {} channel{plural}", channels.len())
+            }
+            Self::Table(table) => write!(f, "rows of {} columns", table.columns.len()),
         }
     }
 }

@@ -14,11 +14,15 @@ pub struct Split {
     pub held_back: Vec<usize>,
 }
 
-/// Holds back the share `holdout` of every class, at most 5,000 examples in all.
+/// Holds back the share `holdout` of every class, at most 5,000 examples in all; of data whose examples overlap the last
+/// part, however many examples that is, and none of the examples that are trained on reaches into it.
 ///
 /// A pure function of its arguments: the seed of a run plays no part, so that runs with different seeds are judged on
 /// the same examples. Every class keeps an example to train on.
 pub fn split(data: &dyn Dataset, holdout: f64) -> Split {
+    if data.overlap() > 0 {
+        return split_by_time(data.len(), holdout, data.overlap());
+    }
     let labels: Vec<u32> = (0..data.len()).map(|i| data.label(i).unwrap_or(0)).collect();
     split_labels(&labels, holdout)
 }
@@ -27,6 +31,10 @@ impl Split {
     /// What is to be trained on split once more, by the same rule: the examples that are left, and those held back to choose
     /// between checkpoints by. What is held back here plays no part.
     pub fn again(&self, data: &dyn Dataset, holdout: f64) -> Self {
+        if data.overlap() > 0 {
+            // What is trained on is the beginning of the data, without gaps.
+            return split_by_time(self.train.len(), holdout, data.overlap());
+        }
         let labels: Vec<u32> = self.train.iter().map(|i| data.label(*i).unwrap_or(0)).collect();
         let Self { train, held_back } = split_labels(&labels, holdout);
         let [train, held_back] = [train, held_back].map(|part| part.iter().map(|i| self.train[*i]).collect());
@@ -53,6 +61,15 @@ pub fn split_labels(labels: &[u32], holdout: f64) -> Split {
     held_back.sort_unstable();
     let train = (0..labels.len()).filter(|i| held_back.binary_search(i).is_err()).collect();
     Split { train, held_back }
+}
+
+/// The last share of `count` examples, of which `gap` at the least lie between them and those to train on.
+fn split_by_time(count: usize, holdout: f64, gap: usize) -> Split {
+    let wanted = (count as f64 * holdout).round() as usize;
+    let held_back = wanted.min(count.saturating_sub(gap + 1));
+    let first = count - held_back;
+    let end = if held_back == 0 { count } else { first - gap };
+    Split { train: (0..end).collect(), held_back: (first..count).collect() }
 }
 
 /// The output function of SplitMix64 (Steele, Lea and Flood 2014): a bijection without a pattern.
@@ -87,6 +104,16 @@ mod tests {
         assert_eq!(split_labels(&[0, 0], 0.5).train.len(), 1);
         assert_eq!(split_labels(&[0, 1, 2], 0.5).train.len(), 3);
         assert!(split_labels(&[], 0.1).train.is_empty());
+    }
+
+    #[test]
+    fn what_overlaps_is_split_by_time_with_a_gap() {
+        let Split { train, held_back } = split_by_time(1_000, 0.1, 64);
+        assert_eq!((train, held_back), ((0..836).collect(), (900..1_000).collect::<Vec<_>>()));
+        // There is always something to train on.
+        assert_eq!(split_by_time(70, 0.5, 64), Split { train: vec![0], held_back: (65..70).collect() });
+        assert_eq!(split_by_time(65, 0.5, 64), Split { train: (0..65).collect(), held_back: vec![] });
+        assert_eq!(split_by_time(10, 0.0, 3).train.len(), 10);
     }
 
     proptest! {

@@ -4,11 +4,13 @@
 //! chosen at run time. [`burn`] holds what networks call: the kernels as operations on Burn's tensors.
 
 pub mod activation;
+pub mod attention;
 pub mod bernoulli;
 pub mod buffer;
 pub mod burn;
 pub mod conv;
 pub mod conv_weight;
+pub mod gelu;
 pub mod group_norm;
 pub mod gru;
 pub mod layer_norm;
@@ -25,6 +27,7 @@ pub mod pool;
 pub mod random;
 pub mod recurrent;
 pub mod reference;
+pub mod rows;
 mod simd;
 mod tile;
 

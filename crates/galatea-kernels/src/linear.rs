@@ -177,6 +177,7 @@ pub(crate) fn weight_gradient([m, inputs, outputs]: LinearShape, x: &[f32], g: &
             inputs,
             g.panel(panel),
             width,
+            Start::Zero,
             out,
             row * outputs + panel * width,
             outputs,
@@ -187,12 +188,13 @@ pub(crate) fn weight_gradient([m, inputs, outputs]: LinearShape, x: &[f32], g: &
 
 simd_fn! {
     /// As `product_rows` with `a` turned over: rows of A are columns of a matrix with rows of `a_step`.
-    fn sum_of_outer<S>(
+    pub(crate) fn sum_of_outer<S>(
         size: [usize; 2],
         a: &[f32],
         a_step: usize,
         b: &[f32],
         b_step: usize,
+        start: Start<'_>,
         out: Shared<'_>,
         at: usize,
         stride: usize,
@@ -202,7 +204,7 @@ simd_fn! {
         assert!(depth == 0 || rows == 0 || a.len() >= (depth - 1) * a_step + rows);
         assert!(depth == 0 || b.len() >= (depth - 1) * b_step + columns.next_multiple_of(S::LANES));
         let runs: &[Run] = WHOLE;
-        let tile = Tile { b: b.as_ptr(), runs, len: depth, a_step, b_step, start: Start::Zero, columns, rows: 0 };
+        let tile = Tile { b: b.as_ptr(), runs, len: depth, a_step, b_step, start, columns, rows: 0 };
         // SAFETY: lengths were checked; each task writes its own rows and columns.
         unsafe { tile.rows::<S>(rows, |i| (a.as_ptr().add(i), out.at(at + i * stride)), |_| {}) }
     }

@@ -1,5 +1,6 @@
 //! What the kernels compute, written in the plainest way and summed in f64: the reference that tests hold them to.
 
+use crate::attention::AttentionShape;
 use crate::conv::ConvShape;
 use crate::linear::LinearShape;
 use crate::norm::NormShape;
@@ -250,4 +251,39 @@ pub fn gru(shape: RecurrentShape, x: &[f64], weights: [&[f64]; 3], state: &[f64]
 /// Calls `body` with the index of the first value of a sequence's state and the row of its input, for each step of each.
 fn each_step([time, batch, _, hidden]: RecurrentShape, mut body: impl FnMut(usize, usize)) {
     (0..time * batch).for_each(|row| body(row % batch * hidden, row));
+}
+
+/// As [`crate::gelu::gelu`], from values in f64.
+pub fn gelu(x: &[f64]) -> Vec<f64> {
+    let inner = |x: f64| (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3));
+    x.iter().map(|x| 0.5 * x * (1.0 + inner(*x).tanh())).collect()
+}
+
+/// As [`crate::attention::attention`], from values in f64.
+pub fn attention(shape: AttentionShape, qkv: &[f64]) -> Vec<f64> {
+    let AttentionShape { batch, time, heads, size, rotary } = shape;
+    let width = shape.width();
+    let mut out = vec![0.0; batch * time * width];
+    for (sequence, head) in (0..batch).flat_map(|sequence| (0..heads).map(move |head| (sequence, head))) {
+        let value =
+            |which: usize, t: usize, j: usize| qkv[((sequence * time + t) * 3 + which) * width + head * size + j];
+        // Queries and keys, turned where they are.
+        let turned = |which: usize, t: usize, j: usize| {
+            let Some(base) = rotary else { return value(which, t, j) };
+            let half = size / 2;
+            let angle = t as f64 * f64::from(base).powf(-((j % half) as f64) / half as f64);
+            let sign = if j < half { -1.0 } else { 1.0 };
+            value(which, t, j) * angle.cos() + sign * value(which, t, (j + half) % size) * angle.sin()
+        };
+        for t in 0..time {
+            let score = |s: usize| (0..size).map(|j| turned(0, t, j) * turned(1, s, j)).sum::<f64>();
+            let weights: Vec<f64> = (0..=t).map(|s| (score(s) / (size as f64).sqrt()).exp()).collect();
+            let total: f64 = weights.iter().sum();
+            for j in 0..size {
+                let sum: f64 = weights.iter().enumerate().map(|(s, weight)| weight * value(2, s, j)).sum();
+                out[(sequence * time + t) * width + head * size + j] = sum / total;
+            }
+        }
+    }
+    out
 }

@@ -2,6 +2,8 @@
 //! threads, on shapes that nobody would choose.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "kernels/attention.rs"]
+mod attention;
 #[path = "kernels/losses.rs"]
 mod losses;
 #[path = "kernels/norms.rs"]

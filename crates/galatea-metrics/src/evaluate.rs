@@ -67,14 +67,16 @@ pub fn evaluate(samples: &HostTensor, reference: Reference<'_>) -> Result<Report
     let Tried { trial, noise, floor: floor_is } = Trial::of(samples.shape.clone(), reference)?;
     let modes = Modes::of(spec).map(|told| ModeSets::new(told, [samples, held_back, &noise], modes)).transpose()?;
     let samples = trial.read(samples)?;
-    let noise_is = if matches!(spec, DataSpec::Points(_)) { WITHIN } else { "uniform noise" };
+    let noise_is = if spec.has_units() { WITHIN } else { "uniform noise" };
     let mut report = trial.judge(&samples, modes.as_ref(), floor_is, noise_is)?;
     if let (Some(drawn), Some(real)) = (&samples.probabilities, &trial.real.probabilities) {
         report.classes = Some(histogram(real, drawn)?);
     }
     if trial.features.is_none() {
         report.notes.push(format!(
-            "no features are known for {spec}: only pixels were compared; `--features self` learns some, in about two minutes"
+            "no features are known for {spec}: only {} were compared{}",
+            if spec.has_units() { "values" } else { "pixels" },
+            if spec.has_units() { "" } else { "; `--features self` learns some, in about two minutes" }
         ));
     }
     report.class_names = spec.classes().to_vec();
@@ -295,7 +297,7 @@ impl Trial {
             None => (halves.clone(), BY_HALVES),
         };
         shape[0] = n.min(MOST_NOISE);
-        let is_points = matches!(spec, DataSpec::Points(_));
+        let is_points = spec.has_units();
         let noise = match is_points {
             true => uniform_within(held_back, shape[0]),
             false => uniform(&shape),
@@ -436,7 +438,7 @@ pub(crate) fn uniform_within(real: &HostTensor, rows: usize) -> HostTensor {
     for row in noise.chunks_exact_mut(d) {
         row.iter_mut().enumerate().for_each(|(at, value)| *value = low[at] + *value * (high[at] - low[at]));
     }
-    HostTensor::new([rows, d], noise)
+    HostTensor::new([&[rows], &real.shape[1..]].concat(), noise)
 }
 
 /// As many points, each number uniform over the range that it has among `real`; made to sum to 1 where they are

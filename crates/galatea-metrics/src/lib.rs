@@ -27,6 +27,7 @@ pub mod realism;
 mod report;
 pub mod sliced_wasserstein;
 pub mod two_sample;
+pub mod variational;
 
 pub use error::{Error, Result};
 pub use evaluate::{Arrays, Reference, evaluate, evaluate_arrays};

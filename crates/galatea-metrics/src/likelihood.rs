@@ -1,207 +1,177 @@
-//! How likely a model takes examples to be that it has not seen: the evidence lower bound and its parts, the log likelihood by
-//! importance sampling, bits for each value, and how many numbers of the latent vector are in use.
+//! How well a model tells what it has not seen: of text nats per token, bits per character and perplexity, of series nats per
+//! value, of tables nats per row.
 //!
-//! Paper: Kingma and Welling 2014, arXiv:1312.6114, equation 3, for the bound; Burda et al. 2016, "Importance Weighted
-//! Autoencoders", arXiv:1509.00519, equation 8 for the likelihood and section 5.3 for the numbers in use.
-//! Differs: standard errors are over examples; what stands as real are examples that were learnt, and as noise uniform ones.
+//! Paper: Shannon 1951, "Prediction and Entropy of Printed English", section 2; Jelinek et al. 1977, "Perplexity - a measure
+//! of the difficulty of speech recognition tasks".
+//! Differs: each stretch of text is told from within alone, so that its first tokens are told from few others.
 
-use galatea_data::{DataSpec, HostBatch};
-use galatea_models::Session;
+use galatea_data::DataSpec;
 
-use crate::Result;
-use crate::evaluate::{uniform, uniform_within};
 use crate::metric::{Better, Number};
-use crate::report::{Report, Row};
+use crate::report::{Context, Report, Row};
 
-/// The numbers, in the order of a report.
+/// What is measured.
 pub const NUMBERS: &[Number] = &[
     Number {
-        name: "log-likelihood-k200",
-        better: Better::Higher,
-        meaning: "nats of an unseen example, importance sampled with 200 draws",
-    },
-    Number {
-        name: "bits-per-dim-k200",
+        name: "nats-per-token",
         better: Better::Lower,
-        meaning: "the same in bits for each value of an example",
-    },
-    Number { name: "elbo", better: Better::Higher, meaning: "evidence lower bound of an unseen example in nats" },
-    Number {
-        name: "reconstruction",
-        better: Better::Higher,
-        meaning: "its first part: log likelihood of the example as decoded",
+        meaning: "what a token of unseen text costs: the mean negative logarithm of its probability",
     },
     Number {
-        name: "kl",
-        better: Better::LikeReal,
-        meaning: "its second part: divergence of latent vectors from the prior",
+        name: "bits-per-character",
+        better: Better::Lower,
+        meaning: "the same in bits for each character, so that vocabularies can be compared",
     },
     Number {
-        name: "active-units",
-        better: Better::Higher,
-        meaning: "latent numbers whose mean varies over examples by more than 0.01",
+        name: "perplexity",
+        better: Better::Lower,
+        meaning: "among so many tokens, equally likely, the next would be as hard to tell",
+    },
+    Number {
+        name: "nats-per-value",
+        better: Better::Lower,
+        meaning: "what a value of an unseen series costs: the mean negative logarithm of its density",
+    },
+    Number {
+        name: "nats-per-row",
+        better: Better::Lower,
+        meaning: "what an unseen row of a table costs: the mean negative logarithm of its probability",
     },
 ];
 
-/// Draws of the log likelihood; its names say so.
-const DRAWS: usize = 200;
-/// Draws of the bound.
-const BOUND_DRAWS: usize = 10;
-/// Values of all examples whose likelihood is sampled, about: large pictures take long.
-const VALUES: usize = 800_000;
-/// Fewest and most examples.
-const COUNTS: [usize; 2] = [50, 1_000];
-/// Share of as many that stand beside them.
-const BESIDE: usize = 5;
-/// The variance above which a number of the latent vector is in use.
-const ACTIVE: f64 = 0.01;
+/// Fewer stretches than this say nothing on how a value varies.
+const LEAST: usize = 10;
 /// The 97.5 % quantile of the normal distribution.
 const QUANTILE: f64 = 1.96;
-/// What is scored, as names have it.
-const COMPARED: &str = "held-back";
 
-/// Numbers of some examples, in the order of [`NUMBERS`]: each one's mean and its standard error.
-struct Told {
-    count: usize,
-    values: Vec<(f64, Option<f64>)>,
+/// What unseen examples cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// What is told of an example: tokens, values, or 1 row.
+    pub each: usize,
+    /// Nats of each example, for each of these; there is one at least.
+    pub nats: Vec<f64>,
 }
 
-/// Adds the numbers of a model with a likelihood to its report; of another model, nothing. Some examples are taken, evenly
-/// over all.
-///
-/// # Errors
-/// If the examples do not fit the model.
-pub fn add(report: &mut Report, session: &dyn Session, unseen: &HostBatch, seen: Option<&HostBatch>) -> Result<()> {
-    if session.as_score().is_none() || unseen.is_empty() {
-        return Ok(());
+/// The number of such data by which checkpoints are chosen.
+pub fn first(spec: &DataSpec) -> &'static Number {
+    match spec {
+        DataSpec::Series(_) => &NUMBERS[3],
+        DataSpec::Table(_) => &NUMBERS[4],
+        _ => &NUMBERS[0],
     }
-    let most = (VALUES / unseen.values.row_len().max(1)).clamp(COUNTS[0], COUNTS[1]);
-    let Some(told) = tell(session, &evenly(unseen, most))? else { return Ok(()) };
-    let floor = match seen {
-        Some(seen) => tell(session, &evenly(seen, most.div_ceil(BESIDE)))?,
-        None => None,
-    };
-    let noise = match session.spec() {
-        DataSpec::Points(_) => uniform_within(&unseen.values, most.div_ceil(BESIDE)),
-        _ => {
-            let mut shape = unseen.values.shape.clone();
-            shape[0] = most.div_ceil(BESIDE);
-            uniform(&shape)
+}
+
+/// What is told of an example of such data: all tokens but the first, all values, or the row.
+pub fn told_of_each(spec: &DataSpec) -> usize {
+    match spec {
+        DataSpec::Text(text) => text.length - 1,
+        DataSpec::Table(_) => 1,
+        other => other.elements(),
+    }
+}
+
+impl Told {
+    /// All numbers of such data, with intervals over examples, which are taken for independent. Noise is a model to which all
+    /// tokens, or all rows, are equally likely, or to which values are normal, each for itself.
+    pub fn rows(&self, spec: &DataSpec) -> Vec<Row> {
+        let (numbers, chance) = match spec {
+            DataSpec::Text(text) => (&NUMBERS[..3], (text.vocabulary.len() as f64).ln()),
+            DataSpec::Series(series) => {
+                let logs = series.deviation.iter().map(|deviation| f64::from(*deviation).ln()).sum::<f64>();
+                let normal = 0.5 * (std::f64::consts::TAU * std::f64::consts::E).ln();
+                (&NUMBERS[3..4], normal + logs / series.channels.len().max(1) as f64)
+            }
+            DataSpec::Table(table) => {
+                (&NUMBERS[4..5], table.columns.iter().map(|column| (column.values.len() as f64).ln()).sum())
+            }
+            _ => return Vec::new(),
+        };
+        let n = self.nats.len() as f64;
+        let mean = self.nats.iter().sum::<f64>() / n;
+        let variance = self.nats.iter().map(|nats| (nats - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+        let error = (self.nats.len() >= LEAST).then(|| (variance / n).sqrt());
+        let tokens = self.each * self.nats.len();
+        let row = |number: &Number| {
+            let of = |nats: f64| value(number.name, nats, spec);
+            Row {
+                metric: format!("{}-{tokens}", number.name),
+                number: number.name,
+                value: of(mean),
+                standard_error: error.map(|error| 0.5 * (of(mean + error) - of(mean - error))),
+                interval: error.map(|error| [of(mean - QUANTILE * error), of(mean + QUANTILE * error)]),
+                floor: None,
+                ceiling: Some(of(chance)),
+                better: number.better,
+                samples: tokens,
+                real: self.nats.len(),
+                compared: spec.kind().to_owned(),
+                features_hash: None,
+            }
+        };
+        numbers.iter().map(row).collect()
+    }
+
+    /// A report of them.
+    pub fn report(&self, spec: &DataSpec) -> Report {
+        let (samples, real) = (self.each * self.nats.len(), self.nats.len());
+        let (what, note) = match spec {
+            DataSpec::Text(_) => (
+                "all tokens equally likely",
+                "samples: tokens of the text that was held back; real: the stretches that they are told in",
+            ),
+            _ => ("all rows equally likely", "samples: rows that were held back"),
+        };
+        Report {
+            samples,
+            real,
+            features: None,
+            floor: None,
+            ceiling: Some(Context { what: what.to_owned(), samples, real }),
+            halves: 0,
+            rows: self.rows(spec),
+            notes: vec![note.to_owned()],
+            classes: None,
+            class_names: Vec::new(),
         }
-    };
-    let ceiling = tell(session, &HostBatch { values: noise, labels: None })?;
-    for (at, number) in NUMBERS.iter().enumerate() {
-        let (value, error) = told.values[at];
-        let beside = |set: &Option<Told>| set.as_ref().map(|set| set.values[at].0);
-        report.rows.push(Row {
-            metric: format!("{}-{}-{COMPARED}", number.name, told.count),
-            number: number.name,
-            value,
-            standard_error: error,
-            interval: error.map(|error| [value - QUANTILE * error, value + QUANTILE * error]),
-            floor: beside(&floor),
-            ceiling: beside(&ceiling),
-            better: number.better,
-            samples: told.count,
-            real: told.count,
-            compared: COMPARED.to_owned(),
-            features_hash: None,
-        });
     }
-    report.notes.push(format!(
-        "{COMPARED}: {} examples that the model has not seen; real: {}; noise: {}; ±: over examples",
-        told.count,
-        floor.map_or_else(|| "none".to_owned(), |floor| format!("{} that it learnt from", floor.count)),
-        ceiling.map_or(0, |ceiling| ceiling.count),
-    ));
-    Ok(())
 }
 
-fn tell(session: &dyn Session, examples: &HostBatch) -> Result<Option<Told>> {
-    let Some(score) = session.as_score() else { return Ok(None) };
-    let likelihood = score.log_likelihood(examples, DRAWS)?;
-    let bounds = score.bounds(examples, BOUND_DRAWS)?;
-    let bits: Vec<f64> = likelihood.iter().map(|nats| score.bits_per_value(*nats)).collect();
-    let of =
-        |value: fn(galatea_models::Bound) -> f64| -> Vec<f64> { bounds.iter().map(|bound| value(*bound)).collect() };
-    let [elbo, reconstruction, kl] = [of(|bound| bound.elbo()), of(|bound| bound.reconstruction), of(|bound| bound.kl)];
-    let mut values: Vec<(f64, Option<f64>)> =
-        [likelihood, bits, elbo, reconstruction, kl].iter().map(|values| mean_and_error(values)).collect();
-    let active = match session.as_encode() {
-        Some(encode) => active_units(&encode.encode(examples)?),
-        None => f64::NAN,
-    };
-    values.push((active, None));
-    Ok(Some(Told { count: examples.len(), values }))
-}
-
-/// The mean, and its standard error where there are two values or more.
-fn mean_and_error(values: &[f64]) -> (f64, Option<f64>) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (mean, (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt()))
-}
-
-/// Columns of means of latent vectors whose variance over examples is above 0.01.
-fn active_units(codes: &galatea_data::HostTensor) -> f64 {
-    let (n, width) = (codes.rows(), codes.row_len());
-    let is_active = |at: &usize| {
-        let column: Vec<f64> = (0..n).map(|i| f64::from(codes.row(i)[*at])).collect();
-        let mean = column.iter().sum::<f64>() / n as f64;
-        column.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n as f64 > ACTIVE
-    };
-    (0..width).filter(is_active).count() as f64
-}
-
-/// At most `count` examples, evenly over all.
-fn evenly(examples: &HostBatch, count: usize) -> HostBatch {
-    let n = examples.len();
-    if n <= count {
-        return examples.clone();
+fn value(number: &str, nats: f64, spec: &DataSpec) -> f64 {
+    match (number, spec) {
+        ("bits-per-character", DataSpec::Text(text)) => nats / std::f64::consts::LN_2 / text.characters_per_token,
+        ("perplexity", _) => nats.exp(),
+        _ => nats,
     }
-    let chosen: Vec<usize> = (0..count).map(|i| i * n / count).collect();
-    let values = chosen.iter().flat_map(|i| examples.values.row(*i)).copied().collect();
-    let mut shape = examples.values.shape.clone();
-    shape[0] = count;
-    let labels = examples.labels.as_ref().map(|labels| chosen.iter().map(|i| labels[*i]).collect());
-    HostBatch { values: galatea_data::HostTensor::new(shape, values), labels }
 }
 
 #[cfg(test)]
 mod tests {
+    use galatea_data::{TextSpec, Vocabulary};
+
     use super::*;
-    use galatea_data::HostTensor;
 
     #[test]
-    fn numbers_in_use_are_those_that_vary() {
-        // Deviations 0.5, 0.05 and 0 about other means.
-        let row = |i: usize| {
-            [
-                3.0 + 0.5 * if i.is_multiple_of(2) { 1.0 } else { -1.0 },
-                0.05 * if i.is_multiple_of(3) { 1.0 } else { -1.0 },
-                7.0,
-            ]
-        };
-        let codes = HostTensor::new([300, 3], (0..300).flat_map(row).collect());
-        assert_eq!(active_units(&codes), 1.0);
-    }
-
-    #[test]
-    fn means_have_their_standard_errors() {
-        let (mean, error) = mean_and_error(&[1.0, 2.0, 3.0, 4.0]);
-        assert_eq!(mean, 2.5);
-        assert!((error.unwrap() - (5.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
-        assert_eq!(mean_and_error(&[7.0]), (7.0, None));
-    }
-
-    #[test]
-    fn examples_are_taken_from_everywhere() {
-        let all = HostBatch {
-            values: HostTensor::new([10, 1], (0..10).map(|i| i as f32).collect()),
-            labels: Some((0..10).collect()),
-        };
-        let some = evenly(&all, 4);
-        assert_eq!((some.values.values, some.labels.unwrap()), (vec![0.0, 2.0, 5.0, 7.0], vec![0, 2, 5, 7]));
+    fn numbers_are_those_of_their_definitions() {
+        let vocabulary = Vocabulary::Characters { characters: "abcdefgh".to_owned() };
+        let spec = DataSpec::Text(TextSpec { length: 5, vocabulary, start: 0, characters_per_token: 2.0 });
+        // A fair choice among four, and one among sixteen, in turn.
+        let nats: Vec<f64> = (0..100).map(|i| if i % 2 == 0 { 4f64.ln() } else { 16f64.ln() }).collect();
+        let report = Told { each: 4, nats }.report(&spec);
+        let values: Vec<(&str, f64, f64)> =
+            report.rows.iter().map(|row| (row.metric.as_str(), row.value, row.ceiling.unwrap())).collect();
+        let expected = [
+            ("nats-per-token-400", 8f64.ln(), 8f64.ln()),
+            ("bits-per-character-400", 1.5, 1.5),
+            ("perplexity-400", 8.0, 8.0),
+        ];
+        for ((name, value, chance), (metric, of, all)) in values.iter().zip(expected) {
+            assert_eq!(*name, metric);
+            assert!((value - of).abs() < 1e-12 && (chance - all).abs() < 1e-12, "{name}: {value}, {chance}");
+        }
+        // Half of ln 4 to either side, over 100.
+        let [low, high] = report.rows[0].interval.unwrap();
+        assert!((high - low - 2.0 * 1.96 * 0.5 * 4f64.ln() / 99f64.sqrt()).abs() < 1e-9);
+        assert!(Told { each: 4, nats: vec![1.0; 9] }.rows(&spec)[0].interval.is_none());
     }
 }

@@ -21,6 +21,15 @@ pub static METRICS: &[&Metric] = &[
     &crate::memorisation::METRIC,
 ];
 
+/// Every number that a report may have.
+pub fn numbers() -> impl Iterator<Item = &'static Number> {
+    METRICS
+        .iter()
+        .flat_map(|metric| metric.numbers)
+        .chain(crate::likelihood::NUMBERS)
+        .chain(crate::variational::NUMBERS)
+}
+
 /// A way to compare samples with real data: one number, or some that are computed together.
 #[derive(Debug)]
 pub struct Metric {
@@ -140,11 +149,6 @@ pub(crate) fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     (mean, (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt())
-}
-
-/// Every number that a report may hold: those of [`METRICS`], and those of models with a likelihood.
-pub fn numbers() -> impl Iterator<Item = &'static Number> {
-    METRICS.iter().flat_map(|metric| metric.numbers).chain(crate::likelihood::NUMBERS)
 }
 
 /// All numbers of a metric for all points.

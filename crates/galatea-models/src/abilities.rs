@@ -2,7 +2,8 @@
 
 use galatea_data::{HostBatch, HostTensor};
 
-use crate::Result;
+use crate::nn::decoding::Decoding;
+use crate::{Result, SampleRequest};
 
 /// A model that finds latent vectors of examples.
 ///
@@ -70,4 +71,44 @@ impl Bound {
     pub fn elbo(self) -> f64 {
         self.reconstruction - self.kl
     }
+}
+
+/// A model that knows how likely examples are.
+pub trait Likelihood {
+    /// What the model would need to tell each of these examples, in nats: the negative logarithm of its probability, or of its
+    /// density. Of tokens, all but the first, which they are told after.
+    ///
+    /// # Errors
+    /// If the examples do not fit the model.
+    fn nats(&self, examples: &HostBatch) -> Result<Vec<f64>>;
+}
+
+/// A model of rows, whose columns depend on each other.
+pub trait Condition {
+    /// Rows in which the known values are as they are, and the others drawn given these; with the logarithm of the probability
+    /// of what is known.
+    ///
+    /// # Errors
+    /// If there is not a value, or none, for each column, a value is none of its column, or it would take too long.
+    fn sample_given(&self, known: &[Option<u32>], request: &SampleRequest) -> Result<(HostBatch, f64)>;
+
+    /// Which column depends on which, in the language of Graphviz.
+    fn graph(&self) -> String;
+}
+
+/// A model that writes on.
+pub trait Complete {
+    /// Draws what follows `prompt`, token by token, and hands each to `tell` as soon as it is drawn, until that says `false`.
+    ///
+    /// `draw` is the seed and the number of the text: with the same of them, the same is drawn.
+    ///
+    /// # Errors
+    /// If a token is not below the size of the vocabulary.
+    fn complete(
+        &self,
+        prompt: &[u32],
+        decoding: &Decoding,
+        draw: (u64, u64),
+        tell: &mut dyn FnMut(u32) -> bool,
+    ) -> Result<()>;
 }

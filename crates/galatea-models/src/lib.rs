@@ -9,9 +9,10 @@ mod model;
 pub mod nn;
 pub mod registry;
 
-pub use abilities::{Bound, Encode, Reconstruct, Score};
+pub use abilities::{Bound, Complete, Condition, Encode, Likelihood, Reconstruct, Score};
 pub use error::{Error, Result};
 pub use model::{
     Ability, Demand, Entry, Family, Info, Latent, Model, Part, Preset, Purpose, SampleRequest, Session, StepReport,
     Turn,
 };
+pub use nn::decoding::Decoding;

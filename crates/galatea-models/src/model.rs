@@ -4,7 +4,7 @@
 use galatea_data::settings::{Key, Settings};
 use galatea_data::{DataSpec, HostBatch, HostTensor};
 
-use crate::abilities::{Encode, Reconstruct, Score};
+use crate::abilities::{Complete, Condition, Encode, Likelihood, Reconstruct, Score};
 use crate::{Error, Result};
 
 /// A family as help texts, lists and pages show it.
@@ -34,13 +34,27 @@ pub enum Ability {
     Encode,
     /// Gives examples back as it understands them: [`Reconstruct`].
     Reconstruct,
-    /// Says how likely it takes examples to be: [`Score`].
+    /// Bounds and samples how likely it takes examples to be: [`Score`].
     Score,
+    /// Tells exactly how likely examples are: [`Likelihood`].
+    Likelihood,
+    /// Goes on with what it is given: [`Complete`].
+    Complete,
+    /// Draws what is not known given what is: [`Condition`].
+    Condition,
 }
 
 impl Ability {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Latent, Self::Encode, Self::Reconstruct, Self::Score];
+    pub const ALL: &'static [Self] = &[
+        Self::Latent,
+        Self::Encode,
+        Self::Reconstruct,
+        Self::Score,
+        Self::Likelihood,
+        Self::Complete,
+        Self::Condition,
+    ];
 
     /// One word, as lists and JSON have it.
     pub fn name(self) -> &'static str {
@@ -49,6 +63,9 @@ impl Ability {
             Self::Encode => "encode",
             Self::Reconstruct => "reconstruct",
             Self::Score => "score",
+            Self::Likelihood => "likelihood",
+            Self::Complete => "complete",
+            Self::Condition => "condition",
         }
     }
 
@@ -58,7 +75,10 @@ impl Ability {
             Self::Latent => "turns latent vectors into samples: interpolation",
             Self::Encode => "finds latent vectors of examples: interpolation between your own, attributes",
             Self::Reconstruct => "gives examples back as it understands them",
-            Self::Score => "says how likely it takes examples to be: log likelihood, odd ones out",
+            Self::Score => "bounds how likely it takes examples to be: log likelihood, odd ones out",
+            Self::Likelihood => "tells exactly how likely it takes examples to be",
+            Self::Complete => "goes on with a text: `--prompt`",
+            Self::Condition => "draws columns given the values of others: `--given`",
         }
     }
 
@@ -69,6 +89,9 @@ impl Ability {
             Self::Encode => session.as_encode().is_some(),
             Self::Reconstruct => session.as_reconstruct().is_some(),
             Self::Score => session.as_score().is_some(),
+            Self::Likelihood => session.as_likelihood().is_some(),
+            Self::Complete => session.as_complete().is_some(),
+            Self::Condition => session.as_condition().is_some(),
         }
     }
 }
@@ -105,10 +128,15 @@ impl Turn {
 /// What a model wants to be given at each step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demand {
-    /// Examples in one batch.
+    /// Examples in one batch; [`Demand::ALL`] for all that are trained on.
     pub batch: usize,
     /// Batches in one step.
     pub batches: usize,
+}
+
+impl Demand {
+    /// All examples in one batch, in their order; of those that overlap, as many as do not.
+    pub const ALL: usize = 0;
 }
 
 /// What a step has to say. Every value must be finite: the loop stops at the first that is not.
@@ -269,8 +297,23 @@ pub trait Model: Sized + Send + 'static {
         None
     }
 
-    /// The model as a likelihood of examples, for families with [`Ability::Score`].
+    /// The model as a bound of how likely examples are, for families with [`Ability::Score`].
     fn as_score(&self) -> Option<&dyn Score> {
+        None
+    }
+
+    /// The model as a probability of examples, for families with [`Ability::Likelihood`].
+    fn as_likelihood(&self) -> Option<&dyn Likelihood> {
+        None
+    }
+
+    /// The model as one that goes on with a text, for families with [`Ability::Complete`].
+    fn as_complete(&self) -> Option<&dyn Complete> {
+        None
+    }
+
+    /// The model as one of columns that depend on each other, for families with [`Ability::Condition`].
+    fn as_condition(&self) -> Option<&dyn Condition> {
         None
     }
 
@@ -343,6 +386,18 @@ pub trait Session: Send {
     }
     /// See [`Model::as_score`].
     fn as_score(&self) -> Option<&dyn Score> {
+        None
+    }
+    /// See [`Model::as_likelihood`].
+    fn as_likelihood(&self) -> Option<&dyn Likelihood> {
+        None
+    }
+    /// See [`Model::as_complete`].
+    fn as_complete(&self) -> Option<&dyn Complete> {
+        None
+    }
+    /// See [`Model::as_condition`].
+    fn as_condition(&self) -> Option<&dyn Condition> {
         None
     }
     /// See [`Model::judge`].
@@ -511,6 +566,15 @@ impl<M: Model> Session for Running<M> {
     }
     fn as_score(&self) -> Option<&dyn Score> {
         self.model.as_score()
+    }
+    fn as_likelihood(&self) -> Option<&dyn Likelihood> {
+        self.model.as_likelihood()
+    }
+    fn as_complete(&self) -> Option<&dyn Complete> {
+        self.model.as_complete()
+    }
+    fn as_condition(&self) -> Option<&dyn Condition> {
+        self.model.as_condition()
     }
     fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         self.model.judge(examples)

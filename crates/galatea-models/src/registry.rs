@@ -1,11 +1,18 @@
 //! The families: one line each. Lists, help, tests and front ends are loops over this slice.
 
-use crate::families::{dcgan, gan, iwae, vae};
+use crate::families::{bayesnet, dcgan, gan, hmm, iwae, lm, vae};
 use crate::{Entry, Error, Family, Result};
 
 /// Every family, in the order in which lists show them.
-pub static FAMILIES: &[&dyn Family] =
-    &[&Entry::<dcgan::Dcgan>::new(), &Entry::<gan::Gan>::new(), &Entry::<vae::Vae>::new(), &Entry::<iwae::Iwae>::new()];
+pub static FAMILIES: &[&dyn Family] = &[
+    &Entry::<dcgan::Dcgan>::new(),
+    &Entry::<gan::Gan>::new(),
+    &Entry::<vae::Vae>::new(),
+    &Entry::<iwae::Iwae>::new(),
+    &Entry::<lm::Lm>::new(),
+    &Entry::<hmm::Hmm>::new(),
+    &Entry::<bayesnet::BayesNet>::new(),
+];
 
 /// The family called `name`.
 ///

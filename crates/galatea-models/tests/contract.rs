@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use burn::prelude::Device;
-use galatea_data::{DataSpec, HostBatch, HostTensor, ImageSpec, PointSpec};
+use galatea_data::{
+    Column, DataSpec, HostBatch, HostTensor, ImageSpec, PointSpec, SeriesSpec, TableSpec, TextSpec, Vocabulary,
+};
 use galatea_models::registry::FAMILIES;
-use galatea_models::{Ability, Family, Purpose, SampleRequest, Session, Turn};
+use galatea_models::{Ability, Decoding, Demand, Family, Purpose, SampleRequest, Session, Turn};
 
 const STEPS: u64 = 4;
 
@@ -27,7 +29,23 @@ fn specs() -> Vec<DataSpec> {
             mixture: None,
         })
     };
-    vec![image(1, 12, 12, 3), image(3, 9, 14, 0), points(2, 0), points(5, 3)]
+    let text = |length, characters: &str| {
+        let vocabulary = Vocabulary::Characters { characters: characters.to_owned() };
+        DataSpec::Text(TextSpec { length, vocabulary, start: 0, characters_per_token: 1.0 })
+    };
+    let series = |length, channels: usize| {
+        let names = (0..channels).map(|channel| format!("channel {channel}")).collect();
+        let (mean, deviation) = (vec![300.0; channels], vec![20.0; channels]);
+        DataSpec::Series(SeriesSpec { length, channels: names, mean, deviation })
+    };
+    let table = |sizes: &[usize]| {
+        let values = |size: &usize| (0..*size).map(|value| format!("value {value}")).collect();
+        let column = |(at, size)| Column { name: format!("column {at}"), values: values(size) };
+        DataSpec::Table(TableSpec { columns: sizes.iter().enumerate().map(column).collect() })
+    };
+    let pictures_and_points = [image(1, 12, 12, 3), image(3, 9, 14, 0), points(2, 0), points(5, 3)];
+    let texts = [text(9, "\nabcdefgh"), text(2, "a"), text(3, "ab")];
+    pictures_and_points.into_iter().chain(texts).chain([series(7, 2), series(1, 1), table(&[3, 2, 4, 2])]).collect()
 }
 
 /// Smooth examples that differ by index.
@@ -36,9 +54,16 @@ fn batch(spec: &DataSpec, size: usize, step: u64) -> HostBatch {
     let smooth = |i: usize| ((i as f32 * 0.13) + step as f32 + (i / n) as f32).sin();
     let (mean, size_of_one) = match spec {
         DataSpec::Points(points) => (points.mean[0], points.deviation[0]),
+        DataSpec::Series(series) => (series.mean[0], series.deviation[0]),
         _ => (0.0, 1.0),
     };
-    let values = (0..size * n).map(|i| mean + size_of_one * smooth(i)).collect();
+    let whole = |i: usize, count: usize| ((smooth(i) + 1.0) * 0.5 * (count as f32 - 0.01)).floor();
+    let value = |i: usize| match spec {
+        DataSpec::Text(text) => whole(i, text.vocabulary.len()),
+        DataSpec::Table(table) => whole(7 * i, table.columns[i % n].values.len()),
+        _ => mean + size_of_one * smooth(i),
+    };
+    let values = (0..size * n).map(value).collect();
     let mut shape = vec![size];
     shape.extend(spec.shape());
     let classes = spec.classes().len() as u32;
@@ -51,7 +76,8 @@ fn session(family: &dyn Family, spec: &DataSpec, seed: u64) -> Box<dyn Session> 
 }
 
 fn session_with(family: &dyn Family, spec: &DataSpec, seed: u64, settings: &str) -> Box<dyn Session> {
-    let table = format!("batch = 6\n{settings}").parse().unwrap();
+    let batch = if family.keys().iter().any(|key| key.name == "batch") { "batch = 6\n" } else { "" };
+    let table = format!("{batch}{settings}").parse().unwrap();
     family.session(&table, spec, seed, &Device::flex()).unwrap()
 }
 
@@ -67,6 +93,12 @@ const REMEDIES: &[&str] = &[
     "augment = 'colour,translation'\nadaptive_augment = 0.01\nadaptive_images = 100",
     "pack = 2\nminibatch_std = 3\nminibatch_discrimination = 4\ngradient_penalty = 1.0\npenalty_every = 1",
     "minibatch_std = 2\nminibatch_discrimination = 2\nspectral_norm = true\nr2 = 1.0\ndiscriminator_steps = 2",
+    "cell = 'transformer'\npositions = 'rotary'\ntied = false\ndropout = 0.2",
+    "cell = 'lstm'\ndropout = 0.2",
+    "cell = 'gru'\ntied = false\nweight_decay = 0.0",
+    "states = 3\ncovariance = 'full'\nrestarts = 3",
+    "structure = 'climb'\nparents = 2\nsmoothing = 0.5",
+    "structure = 'none'",
     "loss = 'relativistic'\npack = 3\nfeature_matching = 0.1\nmode_seeking = 0.1\nhistory = 0.1\naugment = 'all'",
     "beta = 4.0\nwarm_up = 0.5\nfree_bits = 0.1\nnetwork = 'dense'\nhidden = [20, 10]",
     "likelihood = 'gaussian'\nlatent = 3\nconditional = 'no'\nclip_gradient = 1.0\nema = 0.0",
@@ -95,8 +127,13 @@ fn for_all_remedies(test: impl Fn(&dyn Family, &DataSpec, &str)) {
 fn train(session: &mut dyn Session, steps: std::ops::RangeInclusive<u64>) {
     for step in steps {
         let demand = session.demand();
-        let batches: Vec<_> =
-            (0..demand.batches).map(|i| batch(session.spec(), demand.batch, step * 7 + i as u64)).collect();
+        let batches: Vec<_> = (0..demand.batches as u64)
+            .map(|i| match demand.batch {
+                // The same at every step, as those of a run are.
+                Demand::ALL => batch(session.spec(), 40, 0),
+                count => batch(session.spec(), count, step * 7 + i),
+            })
+            .collect();
         let report = session.step(Turn { seed: 5, step, steps: 2 * STEPS }, &batches).unwrap();
         assert!(!report.scalars.is_empty());
         for (name, value) in report.scalars {
@@ -174,9 +211,15 @@ fn samples_have_the_shape_and_range_of_the_data() {
         assert_eq!(samples.values.shape[1..], spec.shape());
         let range = match spec {
             // Hardly trained, samples are near the mean, in the units of the data.
-            DataSpec::Points(_) => 100.0..=500.0,
+            DataSpec::Points(_) | DataSpec::Series(_) => 100.0..=500.0,
+            DataSpec::Table(table) => {
+                0.0..=table.columns.iter().map(|column| column.values.len()).max().unwrap() as f32
+            }
+            DataSpec::Text(text) => 0.0..=text.vocabulary.len() as f32 - 1.0,
             _ => -1.0..=1.0,
         };
+        let is_whole = |value: &f32| value.fract() == 0.0;
+        assert!(spec.has_distances() || samples.values.values.iter().all(is_whole));
         assert!(samples.values.values.iter().all(|value| range.contains(value)), "{:?}", samples.values.values);
         let classes = session.classes().len() as u32;
         assert_eq!(samples.labels.is_some(), classes > 0);
@@ -194,8 +237,10 @@ fn a_sample_does_not_depend_on_its_batch() {
             assert!(one.values.values == all.values.row(i as usize), "{} sample {i}", family.info().name);
             assert_eq!(one.labels.map(|l| l[0]), all.labels.as_ref().map(|l| l[i as usize]));
         }
-        let other = session.sample(&SampleRequest::new(4, 1)).unwrap();
-        assert_ne!(other.values.values, all.values.row(0));
+        // Of a text in which nothing changes, there is one only.
+        if !matches!(spec, DataSpec::Text(text) if text.vocabulary.len() == 1) {
+            assert_ne!(session.sample(&SampleRequest::new(4, 150)).unwrap().values, all.values);
+        }
     });
 }
 
@@ -209,7 +254,9 @@ fn the_same_seed_gives_the_same_bits_and_another_one_others() {
         };
         let first = parts(1);
         assert!(parts(1) == first, "{} is not repeatable", family.info().name);
-        assert!(parts(2) != first);
+        // What is counted and not drawn is the same for any seed.
+        let fresh = |seed| session(family, spec, seed).parts();
+        assert!(parts(2) != first || fresh(1) == fresh(2), "{} draws nothing by its seed", family.info().name);
     });
 }
 
@@ -251,7 +298,6 @@ fn a_remedy_changes_training_and_is_resumed_bit_for_bit_for_any_number_of_thread
 
         let mut without = session(family, spec, 1);
         train(&mut *without, 1..=2 * STEPS);
-        // What samples are made by comes first.
         let first = |session: &dyn Session| session.parts().swap_remove(0);
         assert!(first(&*resumed) != first(&*without), "{what} changes nothing");
     });
@@ -395,6 +441,72 @@ fn what_is_said_of_an_example_depends_on_it_alone() {
 }
 
 #[test]
+fn likelihoods_are_of_examples_and_sum_to_one() {
+    for_all(|family, spec| {
+        let mut session = session(family, spec, 1);
+        assert_eq!(family.info().abilities.contains(&Ability::Likelihood), session.as_likelihood().is_some());
+        let examples = batch(spec, 70, 3);
+        train(&mut *session, 1..=STEPS);
+        let Some(likelihood) = session.as_likelihood() else { return };
+        let all = likelihood.nats(&examples).unwrap();
+        assert!(all.len() == 70 && all.iter().all(|nats| nats.is_finite()));
+        for i in [0, 63, 64, 69] {
+            let one = HostBatch { values: examples.values.slice_rows(i..i + 1), labels: None };
+            let nats = likelihood.nats(&one).unwrap()[0];
+            assert!((nats - all[i]).abs() <= 1e-5 * (1.0 + nats.abs()), "{} example {i}", family.info().name);
+        }
+        // After either letter, what may follow has a probability of 1 together.
+        if matches!(spec, DataSpec::Text(text) if text.length == 3 && text.vocabulary.len() == 2) {
+            let tokens = (0..8u8).flat_map(|i| [i >> 2 & 1, i >> 1 & 1, i & 1]).map(f32::from).collect();
+            let every = HostBatch { values: HostTensor::new([8, 3], tokens), labels: None };
+            for after in likelihood.nats(&every).unwrap().chunks(4) {
+                let sum: f64 = after.iter().map(|nats| (-nats).exp()).sum();
+                assert!((sum - 1.0).abs() < 1e-5, "{sum}");
+            }
+        }
+        let wrong = HostBatch {
+            values: HostTensor::new([1, spec.elements() + 1], vec![0.0; spec.elements() + 1]),
+            labels: None,
+        };
+        assert!(likelihood.nats(&wrong).is_err());
+    });
+}
+
+#[test]
+fn texts_go_on_by_seed_and_number_and_nothing_else() {
+    for_all(|family, spec| {
+        let mut session = session(family, spec, 1);
+        assert_eq!(family.info().abilities.contains(&Ability::Complete), session.as_complete().is_some());
+        train(&mut *session, 1..=STEPS);
+        let (Some(complete), DataSpec::Text(text)) = (session.as_complete(), spec) else { return };
+        let write = |prompt: &[u32], decoding: &Decoding, draw| {
+            let mut tokens = Vec::new();
+            let told = complete.complete(prompt, decoding, draw, &mut |token| {
+                tokens.push(token);
+                tokens.len() < 40
+            });
+            told.map(|()| tokens)
+        };
+        let usual = Decoding::default();
+        let first = write(&[], &usual, (3, 0)).unwrap();
+        assert!(first.len() == 40 && first.iter().all(|token| (*token as usize) < text.vocabulary.len()));
+        assert_eq!(first, write(&[], &usual, (3, 0)).unwrap());
+        // A sample is a text without a prompt.
+        let sample = session.sample(&SampleRequest::new(3, 1)).unwrap();
+        let drawn: Vec<u32> = sample.values.values[1..].iter().map(|value| *value as u32).collect();
+        assert_eq!(drawn, first[..text.length - 1]);
+        if text.vocabulary.len() > 1 {
+            assert_ne!(first, write(&[], &usual, (3, 1)).unwrap());
+            assert_ne!(first, write(&[], &usual, (4, 0)).unwrap());
+        }
+        let greedy = Decoding { temperature: 0.0, ..usual };
+        assert_eq!(write(&[], &greedy, (3, 0)).unwrap(), write(&[], &greedy, (4, 9)).unwrap());
+        assert!(write(&[99], &usual, (3, 0)).unwrap_err().to_string().contains("no token 99"));
+        assert!(write(&[], &Decoding { temperature: -1.0, ..usual }, (3, 0)).is_err());
+    });
+}
+
+#[test]
 fn a_class_that_does_not_exist_is_refused() {
     for_all(|family, spec| {
         let session = session(family, spec, 1);
@@ -413,7 +525,10 @@ fn data_of_another_kind_are_refused() {
         for spec in specs().iter().filter(|spec| !family.info().modalities.contains(&spec.kind())) {
             let error = family.resolve(&toml::Table::new(), spec).unwrap_err();
             assert_eq!(error.to_string(), format!("`{}` does not take {}", family.info().name, spec.kind()));
-            assert_eq!(error.hint().unwrap(), "it takes images; `gan` takes points");
+            let own = family.info().modalities.join(", ");
+            let other = FAMILIES.iter().find(|family| family.info().modalities.contains(&spec.kind())).unwrap();
+            let hint = format!("it takes {own}; `{}` takes {}", other.info().name, spec.kind());
+            assert_eq!(error.hint().unwrap(), hint);
         }
     }
 }

@@ -103,14 +103,28 @@ impl Feed {
     pub fn batches(&self, seed: u64, step: u64, demand: Demand) -> Result<Vec<HostBatch>> {
         (0..demand.batches as u64)
             .map(|i| {
-                let first = ((step - 1) * demand.batches as u64 + i) * demand.batch as u64;
-                let mut batch = self.data.batch(&self.positions(seed, first, demand.batch))?;
+                let count = self.batch_len(demand);
+                let first = ((step - 1) * demand.batches as u64 + i) * count as u64;
+                let mut batch = match demand.batch {
+                    Demand::ALL => self.data.batch(&self.apart())?,
+                    count => self.data.batch(&self.positions(seed, first, count))?,
+                };
                 if let Some(transform) = &self.transform {
                     transform(seed, first, &mut batch);
                 }
                 Ok(batch)
             })
             .collect()
+    }
+
+    /// Examples in a batch of this demand.
+    pub fn batch_len(&self, demand: Demand) -> usize {
+        if demand.batch == Demand::ALL { self.apart().len() } else { demand.batch }
+    }
+
+    /// All examples, or as many as do not overlap.
+    fn apart(&self) -> Vec<usize> {
+        self.indices.iter().copied().step_by(self.data.overlap().max(1)).collect()
     }
 
     /// Indices into the data of `count` examples from position `first` of training on.
@@ -297,6 +311,15 @@ mod tests {
             assert_eq!(numbers(&feed, 7, step, demand), all[first..first + 12]);
         }
         assert_eq!(numbers(&feed, 7, 2, Demand { batch: 60, batches: 1 }), all[60..]);
+    }
+
+    #[test]
+    fn all_examples_come_in_their_order() {
+        let demand = Demand { batch: Demand::ALL, batches: 1 };
+        let feed = Numbers::new(30).feed();
+        let all: Vec<f32> = (0..30).map(|i| i as f32).collect();
+        assert_eq!((numbers(&feed, 7, 1, demand), numbers(&feed, 8, 5, demand)), (all.clone(), all));
+        assert_eq!(feed.batch_len(demand), 30);
     }
 
     #[test]

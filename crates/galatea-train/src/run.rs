@@ -161,7 +161,7 @@ impl Run {
         self.path.join("metrics.jsonl")
     }
 
-    /// The grid of samples drawn after `step`.
+    /// The grid of samples drawn after `step`; of text, the file beside it that ends in `.txt`.
     pub fn sample_path(&self, step: u64) -> PathBuf {
         self.path.join("samples").join(format!("step-{step:06}.png"))
     }

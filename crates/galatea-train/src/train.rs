@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use galatea_data::HostBatch;
+use galatea_data::{HostBatch, write};
 use galatea_models::{Demand, Purpose, SampleRequest, Session, StepReport, Turn};
 
 use crate::{
@@ -188,12 +188,13 @@ impl Course<'_> {
         let steps = self.progress.steps;
         let report = self.session.step(Turn { seed: self.config.seed, step, steps }, batches)?;
         self.progress.step = step;
-        self.progress.images_seen += (demand.batch * demand.batches) as u64;
+        let seen = self.feed.batch_len(demand) * demand.batches;
+        self.progress.images_seen += seen as u64;
         self.check(&report)?;
         let seconds_per_step = pace.tick();
         self.announce(&Event::Step {
             report: &report,
-            images_per_second: (demand.batch * demand.batches) as f64 / seconds_per_step,
+            images_per_second: seen as f64 / seconds_per_step,
             seconds_left: (steps - step) as f64 * seconds_per_step,
         })?;
         if let Some(finding) = self.look(&report)? {
@@ -241,7 +242,7 @@ impl Course<'_> {
             self.progress = Progress { step: state.step, steps: state.steps, ..self.progress };
             (self.progress.images_seen, self.seconds_before) = (state.images_seen, state.seconds);
             self.saved = Some((state.step, found.path));
-            let path = self.run.sample_path(state.step);
+            let path = self.sample_path(state.step);
             self.drawn = path.is_file().then_some((state.step, path));
             // What fits the minutes was found out when the run began.
             self.config.train.minutes = None;
@@ -328,6 +329,11 @@ impl Course<'_> {
         Error::Diverged { quantity: quantity.to_owned(), value, step: self.progress.step, checkpoint: None }
     }
 
+    /// Where what is drawn after `step` goes: a picture, unless such data are shown otherwise.
+    fn sample_path(&self, step: u64) -> PathBuf {
+        self.run.sample_path(step).with_extension(write::overview_ending(self.session.spec()))
+    }
+
     fn preview(&self) -> SampleRequest {
         SampleRequest::new(PREVIEW_SEED, self.config.train.preview)
     }
@@ -338,7 +344,7 @@ impl Course<'_> {
         if let Some(value) = samples.values.values.iter().find(|value| !value.is_finite()) {
             return Err(self.diverged("samples", f64::from(*value)));
         }
-        let path = self.run.sample_path(step);
+        let path = self.sample_path(step);
         let columns = self.config.train.preview_columns();
         self.announce(&Event::Sampled { samples: &samples, columns, path: &path })?;
         self.drawn = Some((step, path));

@@ -13,7 +13,7 @@ use galatea_models::{SampleRequest, Session};
 use galatea_train::{Reading, Run};
 
 use crate::request::Request;
-use crate::{Error, Generator, Result};
+use crate::{Error, Generator, Result, likelihood};
 
 settings! {
     /// How a model is judged (`eval.KEY`).
@@ -40,6 +40,12 @@ impl EvalOptions {
     /// If there are none of that name, they cannot read such data, or a file that they need is not named.
     pub(crate) fn check_features(&self, spec: &DataSpec) -> Result<()> {
         let usage = |error: galatea_metrics::Error| Error::Usage { problem: error.to_string(), hint: error.hint() };
+        if likelihood::is_way_of(spec) && (self.features != "auto" || self.feature_weights.is_some()) {
+            return Err(Error::usage(
+                format!("there are no features of {}: it is judged by how likely it is to the model", spec.kind()),
+                "leave `--features` and `eval.features` out",
+            ));
+        }
         match (self.features.as_str(), &self.feature_weights) {
             ("auto", Some(_)) => Err(Error::usage(
                 "a file of weights is named, and no features that take one",
@@ -94,12 +100,27 @@ pub fn evaluate(generator: &Generator, model: &Path, root: &Path, request: &Requ
         }
         request.config = Some(Run::open(root, &model.to_string_lossy())?.path().join("config.toml"));
     }
-    let (data, options, mut eval) = request.data_and_eval()?;
+    let (data, options, mut eval) = match (generator.spec(), &request.data) {
+        // In the tokens of the model: those of another text are others.
+        (DataSpec::Text(known), Some(source)) => {
+            let (options, eval) = (request.data_settings()?, request.eval_options()?);
+            (galatea_data::open_text(source, &options.read, Some(known))?, options, eval)
+        }
+        _ => request.data_and_eval()?,
+    };
     if eval.samples == 0 {
         // What left judging out after training is no answer to being asked to judge.
         eval.samples = EvalOptions::default().samples;
     }
     same_shape(data.spec(), "the model draws", generator.spec())?;
+    if let (DataSpec::Table(known), DataSpec::Table(given)) = (generator.spec(), data.spec())
+        && known != given
+    {
+        return Err(Error::usage(
+            "the columns of this table, or their values, are not those that the model was trained on",
+            "judge by rows with the same columns, in which every value occurs that did, and no other",
+        ));
+    }
     // Data that the model was not trained on are unseen as a whole.
     let split = match foreign {
         true => Split { train: Vec::new(), held_back: (0..data.len()).collect() },
@@ -147,6 +168,16 @@ pub fn compare(comparison: &Comparison) -> Result<(Report, Vec<String>)> {
         Ok((data, eval, examples))
     };
     let (drawn, _, samples) = open(&comparison.samples)?;
+    if likelihood::is_way_of(drawn.spec()) {
+        return Err(Error::usage(
+            format!(
+                "`{}` is {}, which is judged by a model and not by other examples",
+                comparison.samples,
+                drawn.spec().kind()
+            ),
+            "judge a run by it: `galatea eval RUN --against SRC`",
+        ));
+    }
     let (data, eval, held_back) = open(&comparison.against)?;
     same_shape(data.spec(), &format!("`{}` are", comparison.samples), drawn.spec())?;
     let mut learn = None;
@@ -304,6 +335,10 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
             "train with a larger `data.holdout`, such as 0.2, or name other data with `galatea eval RUN --data SRC`",
         ));
     }
+    if likelihood::is_way_of(data.spec()) {
+        eval.check_features(data.spec())?;
+        return Ok(likelihood::read(session, data, &split.held_back, eval.samples)?.report(data.spec()));
+    }
     let count = eval.samples.min(split.held_back.len());
     let unseen = evenly_labelled(data, &split.held_back, count.max(2))?;
     let held_back = unseen.values.clone();
@@ -323,7 +358,10 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
             false => Some(for_model(session, data, evenly_labelled(data, &split.train, MAX_SCORED)?)),
         };
         let unseen = for_model(session, data, unseen);
-        galatea_metrics::likelihood::add(&mut report, session, &unseen, seen.as_ref())?;
+        galatea_metrics::variational::add(&mut report, session, &unseen, seen.as_ref())?;
+    }
+    if let (DataSpec::Series(_), Some(_)) = (data.spec(), session.as_likelihood()) {
+        report.rows.extend(likelihood::read(session, data, &split.held_back, eval.samples)?.rows(data.spec()));
     }
     Ok(report)
 }

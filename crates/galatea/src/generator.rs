@@ -4,9 +4,10 @@ use std::path::Path;
 
 use burn::prelude::Device;
 use galatea_data::{DataSpec, HostBatch, HostTensor};
-use galatea_models::{Info, Latent, SampleRequest, Session};
+use galatea_models::{Ability, Info, Latent, SampleRequest, Session};
 use galatea_train::{Run, Saved, Which};
 
+use crate::completing::able;
 use crate::latent_space::{Ends, Walk};
 use crate::{Error, Result};
 
@@ -128,6 +129,39 @@ impl Generator {
         Ok(latent.decode(&walk.latents, walk.labels.as_deref())?)
     }
 
+    /// Rows in which some columns have given values and the others are drawn given these: pairs of column and value by name.
+    /// With the rows comes the probability of what is given.
+    ///
+    /// # Errors
+    /// If the model is none of a table, there is no such column or value, or what is given is impossible.
+    pub fn sample_given(&self, given: &[(String, String)], request: &SampleRequest) -> Result<(HostBatch, f64)> {
+        let (Some(condition), DataSpec::Table(table)) = (self.session.as_condition(), self.spec()) else {
+            return Err(Error::usage(
+                format!("`{}` draws {}, of which nothing can be given", self.info().name, self.spec().kind()),
+                able("train a family that is told some of a row", Ability::Condition),
+            ));
+        };
+        let mut known = vec![None; table.columns.len()];
+        for (name, value) in given {
+            let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+            let Some(at) = names.iter().position(|known| known == name) else {
+                return Err(Error::usage(format!("there is no column `{name}`"), near(name, &names)));
+            };
+            let values: Vec<&str> = table.columns[at].values.iter().map(String::as_str).collect();
+            let Some(place) = values.iter().position(|known| known == value) else {
+                return Err(Error::usage(format!("column `{name}` has no value `{value}`"), near(value, &values)));
+            };
+            known[at] = Some(place as u32);
+        }
+        let (rows, log) = condition.sample_given(&known, request)?;
+        Ok((rows, log.exp()))
+    }
+
+    /// Which column of a table depends on which, in the language of Graphviz; of other models nothing.
+    pub fn graph(&self) -> Option<String> {
+        self.session.as_condition().map(galatea_models::Condition::graph)
+    }
+
     /// Its latent space, if the family has one.
     pub fn latent(&self) -> Option<&dyn Latent> {
         self.session.as_latent()
@@ -140,5 +174,13 @@ impl Generator {
     /// If the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         Ok(galatea_train::export(path.as_ref(), &*self.session, self.seed, self.step)?)
+    }
+}
+
+/// A hint for a name that is not known.
+fn near(name: &str, known: &[&str]) -> String {
+    match galatea_data::settings::nearest(name, known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", known.iter().take(20).copied().collect::<Vec<_>>().join(", ")),
     }
 }

@@ -21,12 +21,14 @@
 //! ```
 
 mod comparing;
+mod completing;
 pub mod detect;
 mod device;
 mod error;
 mod evaluation;
 mod generator;
 mod latent_space;
+mod likelihood;
 pub mod more;
 mod page;
 mod request;
@@ -34,19 +36,21 @@ mod training;
 mod watch;
 
 pub use comparing::{ComparedNumber, ComparedRun, ComparedValue, RunsComparison, Standing, compare_runs, number_of};
+pub use completing::Writing;
 pub use device::{DEVICES, device};
 pub use error::{Error, Result};
 pub use evaluation::{ArrayComparison, Comparison, EvalOptions, compare, compare_arrays, evaluate};
 pub use galatea_data::Error as DataError;
 pub use galatea_data::{
-    DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, Inputs, Mixture, PointSpec, fetch, formats, open,
-    settings, write,
+    DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, Inputs, Mixture, PointSpec, SeriesSpec,
+    TableSpec, TextSpec, Vocabulary, fetch, formats, open, open_text, settings, write,
 };
 pub use galatea_kernels::set_threads;
 pub use galatea_metrics::progress::on_progress;
-pub use galatea_metrics::{METRICS, Report, Row, features, likelihood, short};
+pub use galatea_metrics::{METRICS, Report, Row, features, numbers, short};
 pub use galatea_models::{
-    Ability, Bound, Encode, Family, Info, Latent, Reconstruct, SampleRequest, Score, Session, StepReport, registry,
+    Ability, Bound, Complete, Condition, Decoding, Encode, Family, Info, Latent, Likelihood, Reconstruct,
+    SampleRequest, Score, Session, StepReport, registry,
 };
 pub use galatea_train::monitor::Switch;
 pub use galatea_train::observers::{Logged, readings};

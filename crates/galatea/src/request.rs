@@ -185,7 +185,7 @@ impl Request {
         eval.check_features(data.spec())?;
         eval.feature_weights = eval.feature_weights.as_deref().map(absolute);
         if eval.every > 0 {
-            watch::check(&eval, &Parts::of(&*data, &data_settings.read).watched)?;
+            watch::check(&eval, data.spec(), &Parts::of(&*data, &data_settings.read).watched)?;
         }
         let config = RunConfig {
             galatea: env!("CARGO_PKG_VERSION").to_owned(),
@@ -219,6 +219,11 @@ impl Request {
     /// The settings of the data alone.
     pub(crate) fn data_settings(&self) -> Result<DataSettings> {
         Ok(overlay("data", &self.layers()?.data)?)
+    }
+
+    /// The options of judging alone.
+    pub(crate) fn eval_options(&self) -> Result<EvalOptions> {
+        Ok(overlay("eval", &self.layers()?.eval)?)
     }
 
     fn layers(&self) -> Result<Layers> {

@@ -150,7 +150,7 @@ fn go(
         vec![Box::new(JsonLines::new()), Box::new(TensorBoard::new()), Box::new(Samples)];
     observers.extend(surroundings.observers);
     if eval.every > 0 {
-        observers.push(Box::new(Watch::new(&*session, &*data, watched, eval, config)?));
+        observers.push(Box::new(Watch::new(&*session, &data, watched, eval, config)?));
     }
     let verdict = Arc::new(Mutex::new(None));
     if eval.samples > 0 && evaluation::can_judge(split) {

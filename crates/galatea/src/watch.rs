@@ -1,16 +1,19 @@
 //! Judging while training: by examples that are held back for it, so that those of the final score have no part in the choice
 //! of a checkpoint.
 
-use galatea_data::{Dataset, Split};
-use galatea_metrics::metric::Better;
-use galatea_metrics::{Gauge, Reference};
+use std::sync::Arc;
+
+use galatea_data::{DataSpec, Dataset, Split};
+use galatea_metrics::likelihood::first;
+use galatea_metrics::metric::{Better, Number};
+use galatea_metrics::{Gauge, Reference, Row};
 use galatea_models::{SampleRequest, Session};
 use galatea_train::checkpoint::{self, WatchState};
 use galatea_train::observers::{Logged, readings};
 use galatea_train::{Action, Context, DataState, Event, Observer, Progress, Reading, Run, RunConfig};
 
 use crate::evaluation::{EvalOptions, evenly, shuffled};
-use crate::{Error, Result};
+use crate::{Error, Result, likelihood};
 
 /// Before the names of numbers that were measured while training, by examples held back for it.
 pub const VALIDATION: &str = "validation-";
@@ -22,11 +25,38 @@ pub(crate) const LEAST: usize = 10;
 /// on what the run's `metrics.jsonl` says of earlier ones, so that it goes on after a kill as if there had been none.
 pub(crate) struct Watch {
     every: u64,
-    gauge: Gauge,
-    request: SampleRequest,
+    by: By,
     config: RunConfig,
     data: DataState,
     best: Option<f64>,
+}
+
+/// What is measured.
+enum By {
+    /// Samples, by a metric.
+    Samples { gauge: Box<Gauge>, request: SampleRequest },
+    /// How likely the model takes these examples to be.
+    Likelihood { data: Arc<dyn Dataset>, examples: Vec<usize>, most: usize },
+}
+
+impl By {
+    /// The number and which of its values are good.
+    fn number(&self) -> &'static Number {
+        match self {
+            Self::Samples { gauge, .. } => gauge.number(),
+            Self::Likelihood { data, .. } => first(data.spec()),
+        }
+    }
+
+    fn read(&self, session: &dyn Session) -> Result<Row> {
+        match self {
+            Self::Samples { gauge, request } => Ok(gauge.read(&session.sample(request)?.values)?),
+            Self::Likelihood { data, examples, most } => {
+                let told = likelihood::read(session, &**data, examples, *most)?;
+                Ok(told.rows(data.spec()).swap_remove(0))
+            }
+        }
+    }
 }
 
 impl Watch {
@@ -36,14 +66,26 @@ impl Watch {
     /// If too little is held back, or the number cannot be had from such data.
     pub(crate) fn new(
         session: &dyn Session,
-        data: &dyn Dataset,
+        data: &Arc<dyn Dataset>,
         split: &Split,
         eval: &EvalOptions,
         config: &RunConfig,
     ) -> Result<Self> {
-        check(eval, split)?;
-        let wanted = if eval.samples == 0 { EvalOptions::default().samples } else { eval.samples };
-        let count = wanted.min(split.held_back.len());
+        check(eval, data.spec(), split)?;
+        let state = DataState {
+            fingerprint: data.fingerprint().to_owned(),
+            examples: split.train.len(),
+            spec: session.spec().clone(),
+        };
+        let by = match likelihood::is_way_of(data.spec()) {
+            true => By::Likelihood { data: data.clone(), examples: split.held_back.clone(), most: samples_of(eval) },
+            false => Self::by_samples(&**data, split, eval)?,
+        };
+        Ok(Self { every: eval.every, by, config: config.clone(), data: state, best: None })
+    }
+
+    fn by_samples(data: &dyn Dataset, split: &Split, eval: &EvalOptions) -> Result<By> {
+        let count = samples_of(eval).min(split.held_back.len());
         let real = evenly(data, &split.held_back, count)?;
         let seen = shuffled(&evenly(data, &split.train, count)?);
         let features = eval.open_features(data, &split.train)?;
@@ -53,16 +95,11 @@ impl Watch {
         let gauge = Gauge::new(&eval.metric, shape, reference)?;
         // Other samples than those of the final score.
         let request = SampleRequest::new(eval.seed.wrapping_add(1), count as u64);
-        let state = DataState {
-            fingerprint: data.fingerprint().to_owned(),
-            examples: split.train.len(),
-            spec: session.spec().clone(),
-        };
-        Ok(Self { every: eval.every, gauge, request, config: config.clone(), data: state, best: None })
+        Ok(By::Samples { gauge: Box::new(gauge), request })
     }
 
     fn is_best(&self, value: f64) -> bool {
-        let is_better = |best: f64| match self.gauge.number().better {
+        let is_better = |best: f64| match self.by.number().better {
             Better::Higher => value > best,
             Better::Lower | Better::LikeReal => value < best,
         };
@@ -70,8 +107,7 @@ impl Watch {
     }
 
     fn judge(&mut self, context: &Context<'_>) -> galatea_train::Result<Reading> {
-        let samples = context.session.sample(&self.request)?.values;
-        let row = self.gauge.read(&samples).map_err(for_training)?;
+        let row = self.by.read(context.session).map_err(for_training)?;
         let best = self.is_best(row.value);
         if best {
             self.best = Some(row.value);
@@ -92,7 +128,7 @@ impl Observer for Watch {
     fn observe(&mut self, event: &Event<'_>, context: &Context<'_>) -> galatea_train::Result<Action> {
         match event {
             Event::Started { done, .. } => {
-                let name = format!("{VALIDATION}{}-", self.gauge.number().name);
+                let name = format!("{VALIDATION}{}-", self.by.number().name);
                 let before = readings(context.run)?.into_iter().filter(|line| line.step <= *done && line.reading.best);
                 self.best =
                     before.rev().find(|line| line.reading.metric.starts_with(&name)).map(|line| line.reading.value);
@@ -118,8 +154,15 @@ pub fn best(run: &Run) -> Result<Option<Logged>> {
 ///
 /// # Errors
 /// If not.
-pub(crate) fn check(eval: &EvalOptions, split: &Split) -> Result<()> {
-    if eval.metric != "auto"
+pub(crate) fn check(eval: &EvalOptions, spec: &DataSpec, split: &Split) -> Result<()> {
+    if likelihood::is_way_of(spec) {
+        if eval.metric != "auto" && eval.metric != first(spec).name {
+            return Err(Error::usage(
+                format!("`eval.metric`: no checkpoint of {} can be chosen by `{}`", spec.kind(), eval.metric),
+                format!("leave it out, or write `{}`", first(spec).name),
+            ));
+        }
+    } else if eval.metric != "auto"
         && let Err(error) = galatea_metrics::choosing(&eval.metric)
     {
         return Err(Error::Usage { problem: format!("`eval.metric`: {error}"), hint: error.hint() });
@@ -136,12 +179,17 @@ pub(crate) fn check(eval: &EvalOptions, split: &Split) -> Result<()> {
     Ok(())
 }
 
+/// How many samples, or stretches of text, are judged.
+fn samples_of(eval: &EvalOptions) -> usize {
+    if eval.samples == 0 { EvalOptions::default().samples } else { eval.samples }
+}
+
 /// An error of judging as one of the training that it ends.
-fn for_training(error: galatea_metrics::Error) -> galatea_train::Error {
+fn for_training(error: Error) -> galatea_train::Error {
     use galatea_metrics::Error as Metrics;
     match error {
-        Metrics::Data(error) => error.into(),
-        Metrics::Model(error) => error.into(),
+        Error::Data(error) | Error::Metrics(Metrics::Data(error)) => error.into(),
+        Error::Model(error) | Error::Metrics(Metrics::Model(error)) => error.into(),
         other => galatea_train::Error::usage(other.to_string(), other.hint().unwrap_or_default()),
     }
 }

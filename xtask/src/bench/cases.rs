@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 
-use super::flops::{adversarial, dcgan, lstm, mlp, sampling};
+use super::flops::{adversarial, dcgan, lstm, mlp, sampling, transformer};
 
 /// A case.
 pub(crate) struct Case {
@@ -92,6 +92,20 @@ pub(crate) const CASES: &[Case] = &[
         how: How::Steps,
         peer: Peer::PyTorch,
         flops: Some(|| lstm(2, 256, 64, 32)),
+    },
+    Case {
+        name: "lm-train",
+        title: "step of nanoGPT's CPU setting, batch 12",
+        how: How::Steps,
+        peer: Peer::PyTorch,
+        flops: Some(|| 3 * transformer(4, 128, 65, 64, 12)),
+    },
+    Case {
+        name: "lm-write",
+        title: "64 tokens of one text by that model",
+        how: How::Steps,
+        peer: Peer::PyTorch,
+        flops: None,
     },
     Case { name: "adam", title: "Adam on 10 million parameters", how: How::Steps, peer: Peer::PyTorch, flops: None },
     Case {

@@ -77,6 +77,13 @@ pub(crate) fn lstm(layers: u64, width: u64, length: u64, n: u64) -> u64 {
     product * (3 * products - 1)
 }
 
+/// The forward pass of a transformer over `n` sequences of `length` tokens; its gradients take twice as much. Of attention
+/// all pairs of positions are counted, as `FlopCounterMode` does.
+pub(crate) fn transformer(layers: u64, width: u64, vocabulary: u64, length: u64, n: u64) -> u64 {
+    let layer = 2 * (3 + 1 + 4 + 4) * width * width + 2 * 2 * width * length;
+    n * length * (layers * layer + 2 * width * vocabulary)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +107,12 @@ mod tests {
         assert_eq!(forward(&d), convolutions + 2 * 6272);
         assert_eq!(forward(&g), convolutions + 2 * 100 * 6272);
         assert_eq!(dcgan(64, 3, 100, 512)[1].len(), 5);
+    }
+
+    /// A layer of width 2 over 3 tokens: 12 products of 2 by 2 for each, and 3 by 3 scores of 2, twice.
+    #[test]
+    fn transformers_are_counted_by_hand() {
+        assert_eq!(transformer(1, 2, 5, 3, 1), 2 * (3 * 12 * 4 + 2 * 3 * 3 * 2 + 3 * 2 * 5));
     }
 
     /// BURN's prototype counted 1.05 and 10.4 GFLOP for these steps.

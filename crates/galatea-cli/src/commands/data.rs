@@ -60,6 +60,13 @@ pub(crate) fn show(
 ) -> Result<ExitCode> {
     let request = Request { data: Some(source.to_owned()), settings, ..Request::default() };
     let data = request.open_data()?;
+    if let Some(path) = output {
+        let ending = write::overview_ending(data.spec());
+        if ending != "png" && path.extension().is_none_or(|own| own != ending) {
+            let problem = format!("examples of {} cannot be written to `{}`", data.spec().kind(), path.display());
+            return Err(Error::usage(problem, format!("name a file that ends in `.{ending}`")).into());
+        }
+    }
     let mut counts = vec![0usize; data.spec().classes().len()];
     for label in (0..data.len()).filter_map(|i| data.label(i)) {
         counts[label as usize] += 1;

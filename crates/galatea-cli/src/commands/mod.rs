@@ -1,6 +1,7 @@
 //! One file per command, or per group of commands.
 
 pub(crate) mod augment;
+pub(crate) mod complete;
 pub(crate) mod data;
 pub(crate) mod detect;
 pub(crate) mod eval;

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &ReconstructArgs, common: &Common) -> Result<ExitCode> {
             super::print_bytes(&overview(&generator, &examples, &back, args.columns as usize)?)?;
             return Ok(ExitCode::SUCCESS);
         }
-        Target::Folder(_) | Target::Animation(_) => return Ok(ExitCode::SUCCESS),
+        Target::Folder(_) | Target::Animation(_) | Target::Text(_) => return Ok(ExitCode::SUCCESS),
     };
     write::file(path, &bytes).map_err(Error::from)?;
     told(path, count, generator.spec(), common)

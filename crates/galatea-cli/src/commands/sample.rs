@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use galatea::{DataSpec, Ends, Error, Generator, HostBatch, HostTensor, SampleRequest, device, write};
 
-use crate::args::{Checkpoint, Common, Drawing, InterpolateArgs, SampleArgs};
+use crate::args::{Checkpoint, Common, DEFAULT_OUTPUT, Drawing, InterpolateArgs, SampleArgs};
 use crate::commands::{print_bytes, print_line};
 use crate::progress;
 
@@ -20,13 +20,31 @@ pub(crate) const MAX_BYTES: u64 = 4 << 30;
 pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
     let drawing = &args.drawing;
     let generator = open(&drawing.model, &drawing.checkpoint, common)?;
-    let request = request(drawing, args.number, &generator)?;
-    let target = Target::of(&drawing.output)?;
+    if generator.writes() {
+        let (number, usual) = (args.number.unwrap_or(1), Path::new(DEFAULT_OUTPUT));
+        return super::complete::write_texts(&generator, drawing, &args.text, number, usual, common);
+    }
+    args.text.refuse(generator.spec())?;
+    let number = args.number.unwrap_or(100);
+    let request = request(drawing, number, &generator)?;
+    // A table is no picture, and text without a prompt is read here.
+    let usual = match generator.spec() {
+        DataSpec::Table(_) => Path::new("samples.csv"),
+        DataSpec::Text(_) => Path::new("samples.txt"),
+        _ => Path::new(DEFAULT_OUTPUT),
+    };
+    let output = if drawing.output == Path::new(DEFAULT_OUTPUT) { usual } else { &drawing.output };
+    let target = Target::of(output)?;
     target.check_for(generator.spec())?;
+    if !args.given.is_empty() {
+        let (rows, probability) = generator.sample_given(&given(&args.given)?, &request)?;
+        progress::note(common, &format!("what is given has a probability of {probability:.3e}"));
+        return put(&rows, &generator, &target, None, common);
+    }
     if let Target::Folder(folder) = &target {
         return into_folder(&generator, &request, folder, common);
     }
-    check_size(&generator, args.number)?;
+    check_size(&generator, number)?;
     put(&generator.sample(&request)?, &generator, &target, drawing.columns, common)
 }
 
@@ -46,7 +64,10 @@ pub(crate) fn interpolate(args: InterpolateArgs, common: &Common) -> Result<Exit
         );
     }
     let target = Target::of(&drawing.output)?;
-    target.check_for(generator.spec())?;
+    // Of a model that has nowhere to walk, that is what is told.
+    if generator.latent().is_some() {
+        target.check_for(generator.spec())?;
+    }
     check_size(&generator, args.number * u64::from(args.frames))?;
     let frames = HostBatch { values: generator.interpolate(&request, args.frames.into())?, labels: None };
     let columns = drawing.columns.or(Some(args.frames.into()));
@@ -88,6 +109,17 @@ fn and_back(walk: &HostTensor) -> HostTensor {
     HostTensor::new(shape, values)
 }
 
+/// `COLUMN=VALUE` pairs.
+fn given(pairs: &[String]) -> Result<Vec<(String, String)>> {
+    let split = |pair: &String| {
+        let (column, value) = pair.split_once('=').ok_or_else(|| {
+            Error::usage(format!("`{pair}` is no column with its value"), "write `--given COLUMN=VALUE`")
+        })?;
+        Ok((column.trim().to_owned(), value.trim().to_owned()))
+    };
+    pairs.iter().map(split).collect()
+}
+
 /// Refuses what would fill the memory: what goes into one file is held in it.
 pub(crate) fn check_size(generator: &Generator, count: u64) -> Result<()> {
     let values: usize = generator.spec().shape().iter().product();
@@ -104,6 +136,9 @@ pub(crate) fn check_size(generator: &Generator, count: u64) -> Result<()> {
 pub(crate) fn called(spec: &DataSpec) -> &'static str {
     match spec {
         DataSpec::Images(_) => "pictures",
+        DataSpec::Series(_) => "windows",
+        DataSpec::Table(_) => "rows",
+        DataSpec::Text(_) => "texts",
         other => other.kind(),
     }
 }
@@ -143,6 +178,7 @@ pub(crate) enum Target<'a> {
     Table(&'a Path),
     Animation(&'a Path),
     Folder(&'a Path),
+    Text(&'a Path),
     Stdout,
 }
 
@@ -165,6 +201,7 @@ impl<'a> Target<'a> {
             Some("png") => Ok(Self::Grid(path)),
             Some("npy") => Ok(Self::Array(path)),
             Some("csv") => Ok(Self::Table(path)),
+            Some("txt") => Ok(Self::Text(path)),
             Some("gif") => Ok(Self::Animation(path)),
             None => Ok(Self::Folder(path)),
             Some(other) => Err(Error::usage(
@@ -179,6 +216,16 @@ impl<'a> Target<'a> {
     /// Refuses what samples of this kind cannot be written as.
     pub(crate) fn check_for(&self, spec: &DataSpec) -> Result<()> {
         let (what, hint) = match (self, spec) {
+            (Self::Text(_), DataSpec::Text(_)) | (Self::Stdout, _) => return Ok(()),
+            (_, DataSpec::Text(_)) | (Self::Text(_), _) => {
+                ("such samples so", "use .txt for text, and another ending for others")
+            }
+            (Self::Grid(_) | Self::Animation(_) | Self::Folder(_), DataSpec::Table(_)) => {
+                ("rows as pictures", "use .csv or .npy")
+            }
+            (Self::Animation(_) | Self::Folder(_), DataSpec::Series(_)) => {
+                ("windows as `.gif` or one file each", "use .png (lines), .csv or .npy")
+            }
             (Self::Table(_), DataSpec::Images(_)) => ("pictures as `.csv`", "use .png, .npy, .gif or a folder"),
             (Self::Animation(_), DataSpec::Points(_)) => ("points as `.gif`", "use .png (a plot), .npy or .csv"),
             (Self::Folder(_), DataSpec::Points(_)) => {
@@ -212,11 +259,15 @@ fn put(
             }
             return told(folder, pictures.rows(), spec, common);
         }
-        Target::Grid(path) => (path, write::overview(pictures, spec, columns)),
+        Target::Grid(path) | Target::Text(path) => (path, write::overview(pictures, spec, columns)),
         // Bytes are what pictures are; points have a size.
         Target::Array(path) if matches!(spec, DataSpec::Images(_)) => (path, write::npy::bytes(pictures)),
         Target::Array(path) => (path, Ok(write::npy::floats(pictures))),
-        Target::Table(path) => (path, write::csv::bytes(pictures, samples.labels.as_deref(), generator.classes())),
+        Target::Table(path) if matches!(spec, DataSpec::Table(_)) => (path, write::overview(pictures, spec, columns)),
+        Target::Table(path) => match spec {
+            DataSpec::Series(series) => (path, write::csv::series(pictures, series)),
+            _ => (path, write::csv::bytes(pictures, samples.labels.as_deref(), generator.classes())),
+        },
         Target::Animation(path) => (path, write::gif::animation(pictures, FRAME)),
     };
     write::file(path, &bytes.map_err(Error::from)?).map_err(Error::from)?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use galatea::{End, Error, Request, Summary, Surroundings, Switch, Trained, device};
+use galatea::{DataSpec, End, Error, Request, Summary, Surroundings, Switch, Trained, device};
 use serde_json::json;
 
 use crate::args::{Common, TrainArgs};
@@ -71,7 +71,7 @@ fn stop_on_signal(quiet: bool) -> Result<Arc<AtomicBool>> {
 
 /// Tells how training went; `first_step` is the time from the start of the program to the end of its first step.
 fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Result<ExitCode> {
-    let Trained { run, summary, report, best, page, .. } = &trained;
+    let Trained { run, summary, report, best, page, generator } = &trained;
     let reference = run.path().display();
     if let End::Interrupted = summary.end {
         progress::note(
@@ -129,7 +129,12 @@ fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Res
     if let Some(page) = page {
         text.push_str(&format!("\neverything on one page: {}", page.display()));
     }
-    text.push_str(&format!("\nmore of them: galatea sample {reference} -n 100 -o grid.png"));
+    let how = match generator.spec() {
+        DataSpec::Text(_) => "--prompt \"Once\" --temperature 0.8",
+        DataSpec::Table(_) => "-n 100 -o rows.csv",
+        _ => "-n 100 -o grid.png",
+    };
+    text.push_str(&format!("\nmore of them: galatea sample {reference} {how}"));
     progress::note(common, &text);
     Ok(ExitCode::SUCCESS)
 }

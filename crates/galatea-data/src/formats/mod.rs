@@ -1,5 +1,6 @@
 //! The registry of formats and the way from what a user names to a data set.
 
+mod csv;
 mod digits;
 mod downloaded;
 mod folder;
@@ -9,15 +10,18 @@ mod npy;
 mod ring;
 mod spiral;
 mod stacked;
+mod synthetic;
+mod text;
 mod toy;
 
 use std::{io::ErrorKind, path::Path, sync::Arc};
 
-use crate::{DataOptions, Dataset, Error, Result, options::Plan, settings::nearest};
+use crate::{DataOptions, DataSpec, Dataset, Error, Result, options::Plan, settings::nearest};
 
 pub use downloaded::data_home;
 pub(crate) use folder::pictures_in;
 pub use npy::{Rows, read_rows};
+pub use text::open_text;
 
 /// A kind of source. One file per format; the registry is [`FORMATS`].
 pub trait Format: Sync {
@@ -52,9 +56,13 @@ pub static FORMATS: &[&dyn Format] = &[
     &ring::RING,
     &grid::GRID,
     &spiral::SPIRAL,
+    &synthetic::SINES,
+    &synthetic::AR,
     &downloaded::Downloaded,
+    &csv::Csv,
     &npy::Npy,
     &idx::Idx,
+    &text::Text,
     &folder::Folder,
 ];
 
@@ -67,10 +75,17 @@ pub static FORMATS: &[&dyn Format] = &[
 /// hint that says what to do.
 pub fn open(source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
     options.validate()?;
-    match FORMATS.iter().find(|format| format.claims(source)) {
-        Some(format) => format.open(source, options),
-        None => Err(unknown(source)),
+    let Some(format) = FORMATS.iter().find(|format| format.claims(source)) else {
+        return Err(unknown(source));
+    };
+    let data = format.open(source, options)?;
+    if !matches!(data.spec(), DataSpec::Text(_)) {
+        options.refuse_text(source, data.spec().kind())?;
     }
+    if !matches!(data.spec(), DataSpec::Series(_)) {
+        options.refuse_series(source, data.spec().kind())?;
+    }
+    Ok(data)
 }
 
 fn unknown(source: &str) -> Error {
@@ -143,7 +158,7 @@ mod tests {
             std::fs::write(&path, "hello").unwrap();
             refusal(path.to_str().unwrap())
         };
-        assert!(write("a.txt").contains("this is no format that can be read | known are"));
+        assert!(write("a.doc").contains("this is no format that can be read | known are"));
         assert!(write("a.png").contains("this is one picture"));
     }
 

@@ -19,6 +19,7 @@ use crate::{
     options::Plan,
     picture,
     points::{MOST_DIMENSIONS, RawPoints},
+    series::RawSeries,
     set::{Labels, Raw, check_memory},
 };
 
@@ -59,8 +60,12 @@ impl Format for Npy {
         };
         let count = array.shape.first().copied().unwrap_or(0);
         let labels = || labels.map(|(labels, key)| labels_from(labels, count, path, key)).transpose();
+        if plan.window > 0 {
+            options.refuse_pictures(source, "series")?;
+            return series_from(array, path)?.finish(&plan);
+        }
         if let [_, 1..=MOST_DIMENSIONS] = array.shape[..] {
-            options.refuse_pictures(source)?;
+            options.refuse_pictures(source, "points")?;
             let points = points_from(array, path)?;
             return RawPoints { name: short_name(path), labels: labels()?, ..points }.finish(&plan);
         }
@@ -490,6 +495,25 @@ fn points_from(array: Array, path: &Path) -> Result<RawPoints> {
     let notes = vec![format!("read shape {shape:?} as points, [n, d]")];
     let values = row_major(values, n, dimensions, fortran);
     Ok(RawPoints { name: String::new(), dimensions, values, labels: None, notes })
+}
+
+/// One series of `[moments]` or `[moments, channels]`, or several of `[n, moments, channels]`.
+fn series_from(array: Array, path: &Path) -> Result<RawSeries> {
+    let Array { shape, fortran, values } = array;
+    let [n, moments, channels] = match shape[..] {
+        [moments] => [1, moments, 1],
+        [moments, channels] => [1, moments, channels],
+        [n, moments, channels] if !fortran => [n, moments, channels],
+        _ => {
+            let problem = format!("an array of shape {shape:?} is no series");
+            return Err(Error::invalid(path, problem).with_hint("series are [moments, channels], in C order"));
+        }
+    };
+    let RawPoints { values, .. } = points_from(Array { shape: vec![n * moments, channels], fortran, values }, path)?;
+    let names = (1..=channels).map(|channel| format!("x{channel}")).collect();
+    let pieces = values.chunks((moments * channels).max(1)).map(<[f32]>::to_vec).collect();
+    let notes = vec![format!("read shape {shape:?} as series, [moments, channels]")];
+    Ok(RawSeries { name: short_name(path), channels: names, pieces, notes })
 }
 
 /// The values as bytes, by the range that they lie in.

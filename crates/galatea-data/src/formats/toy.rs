@@ -51,7 +51,7 @@ impl Format for Toy {
     }
 
     fn open(&self, source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
-        options.refuse_pictures(source)?;
+        options.refuse_pictures(source, "points")?;
         let plan = plan(options)?;
         let n = plan.limit.unwrap_or(EXAMPLES);
         // There are no classes to choose from, which this says.

@@ -1,7 +1,7 @@
 //! Tables with commas, as spreadsheets read them.
 
 use super::check_numbers;
-use crate::{Error, HostTensor, Result};
+use crate::{Error, HostTensor, Result, SeriesSpec, TableSpec};
 
 /// Points `[n, d]` as lines `x1,x2,..` under a line with these names, and each point's class where there are classes.
 ///
@@ -22,6 +22,49 @@ pub fn bytes(points: &HostTensor, labels: Option<&[u32]>, classes: &[String]) ->
         let numbers = points.row(i).iter().map(f32::to_string);
         let class = labels.map(|labels| quoted(classes.get(labels[i] as usize).map_or("", String::as_str)));
         out.push_str(&numbers.chain(class).collect::<Vec<_>>().join(","));
+    }
+    out.push('\n');
+    Ok(out.into_bytes())
+}
+
+/// Windows of series `[n, length, channels]` as lines `example,moment,..` under the channels' names.
+///
+/// # Errors
+/// If the array has other dimensions, or a value is NaN.
+pub fn series(windows: &HostTensor, spec: &SeriesSpec) -> Result<Vec<u8>> {
+    let [n, length, channels] = windows.shape[..] else {
+        return Err(Error::usage(format!("an array of shape {:?} is no set of windows", windows.shape)));
+    };
+    check_numbers(windows)?;
+    let mut out = "example,moment".to_owned();
+    spec.channels.iter().for_each(|channel| out.push_str(&format!(",{}", quoted(channel))));
+    for i in 0..n {
+        for (t, moment) in windows.row(i).chunks_exact(channels.max(1)).take(length).enumerate() {
+            out.push_str(&format!("\n{i},{t}"));
+            moment.iter().for_each(|value| out.push_str(&format!(",{value}")));
+        }
+    }
+    out.push('\n');
+    Ok(out.into_bytes())
+}
+
+/// Rows of a table `[n, columns]` by the names of their values, under those of the columns.
+///
+/// # Errors
+/// If the array has other dimensions.
+pub fn rows(rows: &HostTensor, spec: &TableSpec) -> Result<Vec<u8>> {
+    if rows.shape.len() != 2 || rows.shape[1] != spec.columns.len() {
+        return Err(Error::usage(format!("an array of shape {:?} is no set of rows", rows.shape)));
+    }
+    let names: Vec<String> = spec.columns.iter().map(|column| quoted(&column.name)).collect();
+    let mut out = names.join(",");
+    for i in 0..rows.rows() {
+        let values = rows.row(i).iter().zip(&spec.columns);
+        let fields: Vec<String> = values
+            .map(|(value, column)| quoted(column.values.get(*value as usize).map_or("", String::as_str)))
+            .collect();
+        out.push('\n');
+        out.push_str(&fields.join(","));
     }
     out.push('\n');
     Ok(out.into_bytes())

@@ -12,6 +12,7 @@
 
 pub mod csv;
 pub mod gif;
+pub mod lines;
 pub mod npy;
 pub mod png;
 pub mod scatter;
@@ -23,7 +24,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::{DataSpec, Error, HostTensor, Result};
+use crate::{DataSpec, Error, HostTensor, Result, TextSpec};
 
 /// Writes a file that is complete or absent: aside, then renamed. An old file of that name stays until then.
 ///
@@ -40,7 +41,8 @@ pub fn file(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// Examples of a data set, or samples like them, as one PNG: pictures as a grid, `columns` in a row, points as a scatter plot.
+/// Examples of a data set, or samples like them, as one file: pictures as a grid, `columns` in a row, and points as a scatter
+/// plot, both in PNG, as series as lines; text as text and rows as a table. [`overview_ending`] tells which.
 ///
 /// # Errors
 /// If they are of another shape than the data, or a value is NaN.
@@ -48,7 +50,34 @@ pub fn overview(examples: &HostTensor, spec: &DataSpec, columns: usize) -> Resul
     match spec {
         DataSpec::Images(_) => png::grid(examples, columns),
         DataSpec::Points(points) => scatter::plot(examples, points),
+        DataSpec::Text(text) => Ok(texts(examples, text).into_bytes()),
+        DataSpec::Series(series) => lines::grid(examples, series, columns),
+        DataSpec::Table(table) => csv::rows(examples, table),
     }
+}
+
+/// How the name of a file ends that holds what [`overview`] gives.
+pub fn overview_ending(spec: &DataSpec) -> &'static str {
+    match spec {
+        DataSpec::Images(_) | DataSpec::Points(_) | DataSpec::Series(_) => "png",
+        DataSpec::Text(_) => "txt",
+        DataSpec::Table(_) => "csv",
+    }
+}
+
+/// Between two texts in one file.
+pub const RULE: &str = "\n----\n";
+
+/// Stretches of text `[n, length]` one below the other, with a line between them. The first token of each is what it was to
+/// follow, which a reader need not see where all begin alike.
+fn texts(examples: &HostTensor, spec: &TextSpec) -> String {
+    let text = |row: usize| {
+        let tokens: Vec<u32> = examples.row(row).iter().map(|value| *value as u32).collect();
+        let begins = usize::from(tokens.first() == Some(&spec.start));
+        spec.vocabulary.decode(&tokens[begins..])
+    };
+    let all: Vec<String> = (0..examples.rows()).map(text).collect();
+    format!("{}\n", all.join(RULE))
 }
 
 /// A new file beside `path`, of a name that nobody else uses.

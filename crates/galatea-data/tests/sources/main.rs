@@ -6,6 +6,8 @@ mod folder;
 mod idx;
 mod npy;
 mod real;
+mod table;
+mod text;
 
 use std::{path::Path, sync::Arc};
 

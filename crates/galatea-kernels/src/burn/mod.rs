@@ -12,6 +12,7 @@ mod optim;
 mod pictures;
 mod plain;
 mod recurrent;
+mod sequence;
 
 use std::sync::OnceLock;
 
@@ -28,6 +29,7 @@ pub use norms::{group_norm, layer_norm};
 pub use optim::{adam_step, adamw_step, lerp, rmsprop_step, sgd_step, squared_norm};
 pub use pictures::alter;
 pub use recurrent::{Recurrent, gru, lstm};
+pub use sequence::{attention, gelu, pick};
 
 /// Whether the kernels can work on `x`.
 fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {

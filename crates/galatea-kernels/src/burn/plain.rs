@@ -6,6 +6,7 @@ use burn::tensor::{TensorData, activation, module};
 
 use super::{AdamStep, ConvGeometry, Recurrent, RmsPropStep, SgdStep, from_vec};
 use crate::Activation;
+use crate::attention::AttentionShape;
 use crate::pictures::Alteration;
 
 fn activate<const D: usize>(x: Tensor<D>, function: Activation) -> Tensor<D> {
@@ -243,4 +244,48 @@ pub(super) fn gru(x: Tensor<3>, weights: Recurrent, mut h: Tensor<2>) -> Tensor<
         outputs.push(h.clone());
     }
     Tensor::stack(outputs, 0)
+}
+
+pub(super) fn pick(table: Tensor<2>, rows: &[u32]) -> Tensor<2> {
+    let rows: Vec<i64> = rows.iter().map(|row| i64::from(*row)).collect();
+    let count = rows.len();
+    let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &table.device());
+    table.select(0, rows)
+}
+
+pub(super) fn gelu(x: Tensor<2>) -> Tensor<2> {
+    let inner = (x.clone() + x.clone().powi_scalar(3).mul_scalar(0.044_715)).mul_scalar(0.797_884_6);
+    x.mul_scalar(0.5) * inner.tanh().add_scalar(1.0)
+}
+
+/// Each half of the heads `[batch, heads, time, size]` turned by the angles of rotary positions.
+fn turned(x: Tensor<4>, base: f32) -> Tensor<4> {
+    let [_, _, time, size] = x.dims();
+    let half = size / 2;
+    let angle = |i: usize| (i / half) as f64 * f64::from(base).powf(-((i % half) as f64) / half as f64);
+    let table = |of: fn(f64) -> f64| -> Tensor<4> {
+        from_vec((0..time * half).map(|i| of(angle(i)) as f32).collect(), [1, 1, time, half], &x.device())
+    };
+    let (cos, sin) = (table(f64::cos), table(f64::sin));
+    let (a, b) = (x.clone().narrow(3, 0, half), x.clone().narrow(3, half, half));
+    let first = a.clone() * cos.clone() - b.clone() * sin.clone();
+    Tensor::cat(vec![first, a * sin + b * cos], 3)
+}
+
+pub(super) fn attention(qkv: Tensor<2>, shape: AttentionShape) -> Tensor<2> {
+    let AttentionShape { batch, time, heads, size, rotary } = shape;
+    let width = shape.width();
+    let head = |which: usize| {
+        let x = qkv.clone().narrow(1, which * width, width).reshape([batch, time, heads, size]);
+        x.swap_dims(1, 2) // [batch, heads, time, size]
+    };
+    let (mut q, mut k, v) = (head(0), head(1), head(2));
+    if let Some(base) = rotary {
+        (q, k) = (turned(q, base), turned(k, base));
+    }
+    let scores = q.matmul(k.transpose()).div_scalar((size as f64).sqrt()); // [batch, heads, time, time]
+    let masked = (0..time * time).map(|i| if i % time > i / time { -1e30 } else { 0.0 }).collect();
+    let mask: Tensor<4> = from_vec(masked, [1, 1, time, time], &scores.device());
+    let y = activation::softmax(scores + mask, 3).matmul(v);
+    y.swap_dims(1, 2).reshape([batch * time, width])
 }

@@ -1,6 +1,7 @@
 //! The fused operations against those made of Burn's own: values and gradients, in either order in memory.
 
 use super::*;
+use crate::attention::AttentionShape;
 use crate::pictures::Alteration;
 
 fn vector(values: &[f32]) -> Tensor<1> {
@@ -387,6 +388,27 @@ fn optimizers_agree() {
             let expected = plain::sgd_step(v.clone(), half.clone(), m.clone(), &at);
             close(found.0, expected.0, "SGD");
             close(found.1, expected.1, "SGD, velocity");
+        }
+    }
+}
+
+#[test]
+fn what_sequences_need_agrees() {
+    let rows = [3, 0, 3, 4, 1, 3];
+    compare("rows", (leaf(1, [5, 7]), leaf(2, [6, 7]), leaf(3, [6, 7])), |fused, table, a, b| {
+        (if fused { pick(table, &rows) } else { plain::pick(table, &rows) }) * a + b
+    });
+    compare("gelu", (leaf(1, [9, 33]), leaf(2, [9, 33]), leaf(3, [9, 33])), |fused, x, a, b| {
+        (if fused { gelu(x) } else { plain::gelu(x) }) * a + b
+    });
+    for (batch, time, heads, size) in [(2, 5, 3, 4), (1, 40, 2, 18), (3, 1, 1, 32), (1, 70, 1, 34)] {
+        for rotary in [None, Some(100.0)] {
+            let shape = AttentionShape { batch, time, heads, size, rotary };
+            let (n, width) = (batch * time, shape.width());
+            let leaves = (leaf(1, [n, 3 * width]), leaf(2, [n, width]), leaf(3, [n, width]));
+            compare(&format!("{shape:?}"), leaves, |fused, qkv, a, b| {
+                (if fused { attention(qkv, shape) } else { plain::attention(qkv, shape) }) * a + b
+            });
         }
     }
 }

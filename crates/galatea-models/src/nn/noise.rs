@@ -26,6 +26,10 @@ pub enum Purpose {
     Binarise,
     /// What is drawn about an example once and for all; the position is what the example holds.
     Contents,
+    /// Which values a network does without in a step.
+    Dropout,
+    /// Tokens of a text that is written; the position is the text's number.
+    Token,
 }
 
 /// Where in training a draw is: the step, the part of the step, and the example in the batch.
@@ -62,6 +66,22 @@ pub fn uniform(seed: u64, purpose: Purpose, at: Position, rows: usize, device: &
     galatea_kernels::burn::from_vec(values, [rows, 1], device)
 }
 
+/// For dropout: 0 with probability `share`, and `1 / (1 - share)` else, for each value of a layer; `which` tells layers apart.
+pub fn kept<const D: usize>(
+    seed: u64,
+    at: Position,
+    which: usize,
+    shape: [usize; D],
+    share: f64,
+    device: &Device,
+) -> Tensor<D> {
+    galatea_kernels::burn::filled(shape, device, |values| {
+        random::fill_uniform(seed, at.stream(Purpose::Dropout, which), values);
+        let (share, scale) = (share as f32, (1.0 / (1.0 - share)) as f32);
+        values.iter_mut().for_each(|value| *value = if *value < share { 0.0 } else { scale });
+    })
+}
+
 /// Numbers for example `row` of a training step, one after the other.
 pub fn stream(seed: u64, purpose: Purpose, at: Position, row: usize) -> random::Stream {
     random::Stream::new(seed, at.stream(purpose, row))
@@ -87,6 +107,11 @@ pub fn contents_stream(values: &[f32]) -> u64 {
     (Purpose::Contents as u64) << 56 | hash >> 8
 }
 
+/// Numbers for sample `index`, one after the other.
+pub fn sample_stream(seed: u64, index: u64) -> random::Stream {
+    random::Stream::new(seed, (Purpose::Sample as u64) << 56 | index)
+}
+
 /// First values of weights, drawn one array after another from one seed.
 #[derive(Debug)]
 pub struct WeightDraw<'a> {
@@ -108,11 +133,26 @@ impl<'a> WeightDraw<'a> {
 
     /// An array of normal values with mean 0 and this standard deviation.
     pub fn normal<const D: usize>(&mut self, shape: [usize; D], standard_deviation: f64) -> Tensor<D> {
-        let mut values = vec![0.0; shape.iter().product()];
-        random::fill_normal(self.seed, (Purpose::Weights as u64) << 56 | self.arrays, &mut values);
-        self.arrays += 1;
         let scale = standard_deviation as f32;
-        values.iter_mut().for_each(|value| *value *= scale);
+        self.filled(shape, random::fill_normal, |value| scale * value)
+    }
+
+    /// An array of values evenly distributed between `-reach` and `reach`.
+    pub fn uniform<const D: usize>(&mut self, shape: [usize; D], reach: f64) -> Tensor<D> {
+        let reach = reach as f32;
+        self.filled(shape, random::fill_uniform, |value| (2.0 * value - 1.0) * reach)
+    }
+
+    fn filled<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        fill: fn(u64, u64, &mut [f32]),
+        change: impl Fn(f32) -> f32,
+    ) -> Tensor<D> {
+        let mut values = vec![0.0; shape.iter().product()];
+        fill(self.seed, (Purpose::Weights as u64) << 56 | self.arrays, &mut values);
+        self.arrays += 1;
+        values.iter_mut().for_each(|value| *value = change(*value));
         galatea_kernels::burn::from_vec(values, shape, self.device)
     }
 }

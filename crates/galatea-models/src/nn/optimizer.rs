@@ -1,13 +1,14 @@
 //! A network together with its optimizer, so that a training step reads like the paper.
 //!
 //! Paper: Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization", arXiv:1412.6980, algorithm 1.
-//! Differs: gradients may be clipped to a global norm before.
+//! Differs: gradients may be clipped to a global norm before, and weights decay as in Loshchilov and Hutter 2019,
+//! arXiv:1711.05101.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 use galatea_data::HostTensor;
-use galatea_kernels::burn::{AdamStep, adam_step, from_vec, squared_norm, to_vec};
+use galatea_kernels::burn::{AdamStep, adamw_step, from_vec, squared_norm, to_vec};
 
 use super::remedy::History;
 use super::weights;
@@ -36,6 +37,8 @@ pub struct Adam {
 pub struct Optimized<M> {
     module: Option<M>,
     adam: Adam,
+    /// Share of the learning rate by which matrices shrink at each step.
+    decay: f64,
     steps: u64,
     /// First and second moments, flat, in the order of the network's trainable arrays.
     moments: Vec<(Tensor<1>, Tensor<1>)>,
@@ -56,7 +59,13 @@ impl<M: Module> Optimized<M> {
         let mut zeros = Zeros(Vec::new());
         module.visit(&mut zeros);
         let history = History::new(&module, adam.history);
-        Self { module: Some(module), adam, steps: 0, moments: zeros.0, history }
+        Self { module: Some(module), adam, decay: 0.0, steps: 0, moments: zeros.0, history }
+    }
+
+    /// The same, with weights that shrink by the learning rate times `decay` at each step: matrices, and not the vectors that
+    /// scale and shift.
+    pub fn with_decay(self, decay: f64) -> Self {
+        Self { decay, ..self }
     }
 
     /// The network with weights that do not follow gradients; gradients still flow through to its input.
@@ -108,7 +117,8 @@ impl<M: Module> Optimized<M> {
         };
         if let Some(module) = self.module.take() {
             let moments = &mut self.moments;
-            let mut update = Update { gradients: &mut gradients, moments, next: 0, step, scale };
+            let decay = self.decay as f32;
+            let mut update = Update { gradients: &mut gradients, moments, next: 0, step, scale, decay };
             let module = module.map(&mut update);
             if let Some(history) = &mut self.history {
                 history.follow(&module);
@@ -192,6 +202,7 @@ struct Update<'a> {
     next: usize,
     step: AdamStep,
     scale: f32,
+    decay: f32,
 }
 
 impl ModuleMapper for Update<'_> {
@@ -209,7 +220,9 @@ impl ModuleMapper for Update<'_> {
         let empty = || Tensor::zeros([0], &gradient.device());
         let (first, second) = std::mem::replace(&mut self.moments[index], (empty(), empty()));
         let value = value.inner().reshape(flat);
-        let (value, first, second) = adam_step(value, gradient.reshape(flat), self.scale, first, second, &self.step);
+        let decay = if D > 1 { self.decay } else { 0.0 };
+        let gradient = gradient.reshape(flat);
+        let (value, first, second) = adamw_step(value, gradient, self.scale, first, second, &self.step, decay);
         self.moments[index] = (first, second);
         Param::from_mapped_value(id, Tensor::from_inner(value.reshape(dims)).require_grad(), mapper)
     }

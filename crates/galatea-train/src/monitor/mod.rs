@@ -119,7 +119,10 @@ impl Monitor {
         let most = MOST.min(MOST_BYTES / (4 * data.spec().elements()).max(1)).max(2);
         let train = feed.some_trained_on(most)?;
         let unseen = feed.some_held_back(most)?;
-        let reference = Reference::new(&train.values, unseen.as_ref().map(|unseen| &unseen.values), options.samples);
+        let reference = match data.spec().has_distances() {
+            true => Reference::new(&train.values, unseen.as_ref().map(|unseen| &unseen.values), options.samples),
+            false => None,
+        };
         let judged = unseen.filter(|unseen| unseen.len().min(train.len()) >= JUDGED).map(|unseen| [train, unseen]);
         let mut state = State::default();
         state.series.expected = reference.as_ref().map(|reference| reference.expected.clone());

@@ -1,10 +1,10 @@
-//! Grids of pictures, or plots of points, as PNG: `samples/step-001000.png`.
+//! Grids of pictures, or plots of points, as PNG: `samples/step-001000.png`; texts as `samples/step-001000.txt`.
 
 use galatea_data::write;
 
 use crate::{Action, Context, Event, Observer, Result, disk};
 
-/// Writes a picture of the samples each time that they are drawn.
+/// Writes a file of the samples each time that they are drawn.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Samples;
 

@@ -73,7 +73,8 @@ impl Observer for TensorBoard {
                 let values: Vec<Vec<u8>> = all.map(|(name, value)| scalar(name, value)).collect();
                 self.summary(step, &values)?;
             }
-            Event::Sampled { samples, columns, .. } => {
+            // Text is no picture; it is in the run's files.
+            Event::Sampled { samples, columns, .. } if write::overview_ending(session.spec()) == "png" => {
                 let png = write::overview(&samples.values, session.spec(), *columns)?;
                 self.summary(step, &[image("samples", &png)])?;
             }

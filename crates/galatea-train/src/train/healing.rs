@@ -135,7 +135,7 @@ impl Course<'_> {
         if let Some(monitor) = &mut self.monitor {
             monitor.restore(target.as_ref().map_or("", |checkpoint| &checkpoint.state.watch.monitor))?;
         }
-        let path = self.run.sample_path(back_to);
+        let path = self.sample_path(back_to);
         self.drawn = path.is_file().then_some((back_to, path));
         // So that a run that is killed now knows of it. Later checkpoints go.
         self.save()

@@ -16,12 +16,15 @@ use galatea_train::{PREVIEW_SEED, Run};
 
 use crate::evaluation::{EvalOptions, Parts, evenly};
 use crate::request::Request;
-use crate::{Generator, Result, VALIDATION, number_of};
+use crate::{Generator, Result, VALIDATION, Writing, number_of};
 use chart::{Series, bars, between, curves};
 use html::{escape, page, picture};
 
 /// Samples in the large grid.
 const GRID: u64 = 64;
+/// Texts that are shown, and tokens of each.
+const TEXTS: u64 = 3;
+const TEXT: usize = 400;
 /// Samples whose nearest neighbours are shown, and how many of those.
 const BESIDE: usize = 10;
 const NEIGHBOURS: usize = 3;
@@ -79,6 +82,16 @@ pub(crate) fn make(run: &Run, generator: &Generator, known: std::result::Result<
     if is_pictures {
         sections.push(samples(generator)?);
     }
+    if generator.writes() {
+        sections.push(texts(generator)?);
+    }
+    if let DataSpec::Series(series) = generator.spec() {
+        let drawn = generator.sample(&SampleRequest::new(PREVIEW_SEED, GRID))?.values;
+        sections.push(format!(
+            "<h2>Samples</h2>\n<figure>{}<figcaption>The first {GRID} of seed {PREVIEW_SEED}, unselected.</figcaption></figure>",
+            picture(&write::lines::grid(&drawn, series, 8)?, 1, "samples")
+        ));
+    }
     match &known {
         Ok(known) => {
             if is_pictures {
@@ -94,7 +107,7 @@ pub(crate) fn make(run: &Run, generator: &Generator, known: std::result::Result<
     sections.extend(losses(run)?);
     sections.extend(validation(&lines));
     sections.extend(course(run)?);
-    sections.push(settings(run)?);
+    sections.push(settings(run, generator.spec())?);
     Ok(page(run.name(), &sections))
 }
 
@@ -175,6 +188,19 @@ fn samples(generator: &Generator) -> Result<String> {
     ))
 }
 
+fn texts(generator: &Generator) -> Result<String> {
+    let writing = |index| Writing { seed: PREVIEW_SEED, index, length: TEXT, ..Writing::default() };
+    let mut blocks = String::new();
+    for index in 0..TEXTS {
+        let text = generator.complete(&writing(index), |_| true)?;
+        blocks.push_str(&format!("<pre>{}</pre>\n", escape(&text)));
+    }
+    Ok(format!(
+        "<h2>Samples</h2>\n{blocks}<p class=\"soft\">The first {TEXTS} texts of seed {PREVIEW_SEED}, {TEXT} tokens each, \
+         unselected and without a prompt.</p>"
+    ))
+}
+
 /// Some samples above the training examples that they are nearest to.
 fn neighbours(generator: &Generator, known: &Known<'_>) -> Result<Option<String>> {
     let Known { data, parts, .. } = known;
@@ -224,7 +250,7 @@ fn neighbours(generator: &Generator, known: &Known<'_>) -> Result<Option<String>
 fn classes(generator: &Generator, known: &Known<'_>) -> Result<Option<String>> {
     let Known { data, parts, eval } = known;
     let held_back = &parts.judged.held_back;
-    if eval.samples == 0 || held_back.len() < 2 {
+    if eval.samples == 0 || held_back.len() < 2 || data.spec().classes().is_empty() {
         return Ok(None);
     }
     let Some(features) = features::suiting(data.spec())? else { return Ok(None) };
@@ -366,7 +392,12 @@ fn course(run: &Run) -> Result<Option<String>> {
     Ok(Some(format!("<h2>Course of training</h2>\n<div class=\"row\">\n{figures}</div>")))
 }
 
-fn settings(run: &Run) -> Result<String> {
+fn settings(run: &Run, spec: &DataSpec) -> Result<String> {
+    let how = match spec {
+        DataSpec::Text(_) => "--prompt TEXT",
+        DataSpec::Table(_) => "-n 100 -o rows.csv",
+        _ => "-n 100 -o grid.png",
+    };
     let config = run.config()?;
     let path = run.path().display().to_string();
     let quoted = match path.chars().all(|letter| letter.is_alphanumeric() || "/._-:\\".contains(letter)) {
@@ -376,7 +407,7 @@ fn settings(run: &Run) -> Result<String> {
     let file = Path::new("config.toml").display();
     let commands = format!(
         "galatea train --config {quoted}/{file}        # the same run again\n\
-         galatea sample {quoted} -n 100 -o grid.png\n\
+         galatea sample {quoted} {how}\n\
          galatea eval {quoted}\n"
     );
     Ok(format!(

@@ -1,0 +1,253 @@
+//! Tables with commas, semicolons or tabs: series of numbers where `data.window` is set, rows of values elsewhere.
+//! Format: RFC 4180; a first line that is no line of numbers holds the columns' names.
+
+use std::{fs::File, io::Read, path::Path, sync::Arc};
+
+use super::{Format, plan, short_name};
+use crate::{
+    DataOptions, Dataset, Error, Result,
+    options::{Missing, Plan},
+    series::RawSeries,
+    table::RawTable,
+};
+
+/// Most columns; more are likely to be a file of another kind.
+const MOST_COLUMNS: usize = 10_000;
+/// Bytes of memory for each byte of the file.
+const BYTES_PER_BYTE: u64 = 8;
+/// Names of columns that say when, and are no channel.
+const TIMES: &[&str] = &["time", "date", "datetime", "timestamp"];
+/// What stands for a value that is missing.
+const NOTHING: &[&str] = &["", "na", "n/a", "nan", "null", "none", "?"];
+
+/// Tables.
+pub(super) struct Csv;
+
+impl Format for Csv {
+    fn name(&self) -> &'static str {
+        "csv"
+    }
+
+    fn summary(&self) -> &'static str {
+        "a table of values, or with `--set data.window=24` a series of numbers"
+    }
+
+    fn examples(&self) -> &'static [&'static str] {
+        &["people.csv", "sensor.csv"]
+    }
+
+    fn claims(&self, source: &str) -> bool {
+        let path = Path::new(source);
+        let is_table = |own: &std::ffi::OsStr| ["csv", "tsv"].iter().any(|ending| own.eq_ignore_ascii_case(ending));
+        path.extension().is_some_and(is_table) && path.is_file()
+    }
+
+    fn open(&self, source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
+        let path = Path::new(source);
+        let plan = plan(options)?;
+        options.refuse_pictures(source, "a table")?;
+        let (columns, rows, mut notes) = read(path, &plan)?;
+        notes.push(format!("{} rows of {} columns", rows.len(), columns.len()));
+        if plan.window > 0 {
+            return series(path, columns, &rows, notes, &plan)?.finish(&plan);
+        }
+        let lines = rows.into_iter().map(|(_, row)| row).collect();
+        RawTable { name: short_name(path), columns, rows: lines, notes }.finish(&plan)
+    }
+}
+
+/// Rows with their lines in the file.
+type Rows = Vec<(u64, Vec<String>)>;
+
+/// Names of the columns, and the rows.
+fn read(path: &Path, plan: &Plan) -> Result<(Vec<String>, Rows, Vec<String>)> {
+    let failed = |error| Error::io("read", path, error);
+    let file = File::open(path).map_err(failed)?;
+    let most = plan.memory_bytes / BYTES_PER_BYTE;
+    let mut text = Vec::new();
+    file.take(most + 1).read_to_end(&mut text).map_err(failed)?;
+    if text.len() as u64 > most {
+        let given = plan.memory_bytes >> 20;
+        return Err(Error::invalid(
+            path,
+            format!("the table needs more memory than `data.memory_mib` gives, {given} MiB"),
+        )
+        .with_hint("raise `data.memory_mib`, or give fewer rows"));
+    }
+    let text = String::from_utf8(text).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Error::invalid(path, format!("byte {at} is no UTF-8"))
+            .with_hint("bring it to UTF-8, such as with `iconv -f latin1 -t utf-8 OLD.csv > NEW.csv`")
+    })?;
+    let text = text.trim_start_matches('\u{feff}');
+    let first = text.lines().next().unwrap_or_default();
+    // Of equally many, the comma.
+    let delimiter =
+        [b';', b'\t', b','].into_iter().max_by_key(|sign| first.bytes().filter(|byte| byte == sign).count());
+    let mut rows = records(text, delimiter.unwrap_or(b',') as char).map_err(|(line, problem)| {
+        Error::invalid(path, format!("line {line} {problem}"))
+            .with_hint("close the quotes, or write it as CSV once more")
+    })?;
+    let Some((_, width)) = rows.first().map(|(line, row)| (*line, row.len())) else {
+        return Err(Error::invalid(path, "there is no row in it").with_hint("give a table with some rows"));
+    };
+    if let Some((line, row)) = rows.iter().find(|(_, row)| row.len() != width) {
+        let problem = format!("line {line} has {} fields, and the lines before {width}", row.len());
+        return Err(Error::invalid(path, problem)
+            .with_hint("give every line as many fields; put those with commas into quotes"));
+    }
+    if width > MOST_COLUMNS {
+        return Err(Error::invalid(path, format!("it has {width} columns, and {MOST_COLUMNS} at most can be read"))
+            .with_hint("leave some out"));
+    }
+    let is_value = |field: &String| field.parse::<f64>().is_ok() || is_nothing(field);
+    let mut notes = Vec::new();
+    let columns = if rows[0].1.iter().all(is_value) {
+        notes.push("the first line holds no names: columns are called x1, x2, ..".to_owned());
+        (1..=width).map(|column| format!("x{column}")).collect()
+    } else {
+        rows.remove(0).1
+    };
+    if rows.is_empty() {
+        return Err(Error::invalid(path, "there are names of columns in it, and no rows")
+            .with_hint("give a table with some rows"));
+    }
+    Ok((columns, rows, notes))
+}
+
+/// The fields of each line, without the space around them, and where the lines begin. A field in quotes may hold delimiters,
+/// ends of lines, and quotes, which are doubled. Empty lines are passed over.
+///
+/// # Errors
+/// With the line of a quote that is not closed, or that something follows.
+fn records(text: &str, delimiter: char) -> std::result::Result<Rows, (u64, String)> {
+    let mut rows: Rows = Vec::new();
+    let (mut row, mut field): (Vec<String>, String) = (Vec::new(), String::new());
+    let (mut line, mut begun, mut was_quoted) = (1u64, 1u64, false);
+    let mut letters = text.chars().peekable();
+    loop {
+        let letter = letters.next();
+        match letter {
+            Some('"') if !was_quoted && field.trim().is_empty() => {
+                was_quoted = true;
+                field.clear();
+                let opened = line;
+                loop {
+                    match letters.next() {
+                        Some('"') if letters.peek() == Some(&'"') => {
+                            letters.next();
+                            field.push('"');
+                        }
+                        Some('"') => break,
+                        Some(other) => {
+                            line += u64::from(other == '\n');
+                            field.push(other);
+                        }
+                        None => return Err((opened, "has a quote that is not closed".to_owned())),
+                    }
+                }
+            }
+            Some(other) if other == delimiter => {
+                row.push(finished(&mut field, &mut was_quoted));
+            }
+            Some('\r') if letters.peek() == Some(&'\n') => {}
+            Some('\n') | None => {
+                let is_empty = row.is_empty() && !was_quoted && field.trim().is_empty();
+                let last = finished(&mut field, &mut was_quoted);
+                if !is_empty {
+                    row.push(last);
+                    rows.push((begun, std::mem::take(&mut row)));
+                }
+                if letter.is_none() {
+                    return Ok(rows);
+                }
+                line += 1;
+                begun = line;
+            }
+            Some(other) if was_quoted && !other.is_whitespace() => {
+                return Err((line, format!("has `{other}` behind a quote")));
+            }
+            Some(_) if was_quoted => {}
+            Some(other) => field.push(other),
+        }
+    }
+}
+
+/// The field, without the space around it unless that is in quotes.
+fn finished(field: &mut String, was_quoted: &mut bool) -> String {
+    let text = std::mem::take(field);
+    if std::mem::take(was_quoted) { text } else { text.trim().to_owned() }
+}
+
+fn is_nothing(field: &str) -> bool {
+    NOTHING.iter().any(|nothing| field.eq_ignore_ascii_case(nothing))
+}
+
+/// Columns of numbers as channels of one series.
+fn series(
+    path: &Path,
+    columns: Vec<String>,
+    rows: &[(u64, Vec<String>)],
+    mut notes: Vec<String>,
+    plan: &Plan,
+) -> Result<RawSeries> {
+    let is_time = |name: &str| TIMES.iter().any(|time| name.eq_ignore_ascii_case(time));
+    let channels: Vec<usize> = (0..columns.len()).filter(|at| !is_time(&columns[*at])).collect();
+    if channels.len() < columns.len() {
+        notes.push("the column that says when is left out; rows are taken for equally far apart".to_owned());
+    }
+    if channels.is_empty() {
+        return Err(Error::invalid(path, "there is no column of numbers in it").with_hint("add one beside the time"));
+    }
+    let mut values = Vec::with_capacity(rows.len() * channels.len());
+    let mut missing: Vec<(u64, usize)> = Vec::new();
+    for (line, row) in rows {
+        for at in &channels {
+            let field = &row[*at];
+            match field.parse::<f32>() {
+                Ok(value) if value.is_finite() => values.push(value),
+                _ if is_nothing(field) => {
+                    missing.push((*line, *at));
+                    values.push(f32::NAN);
+                }
+                _ => {
+                    let problem = format!("`{field}` in column `{}` of line {line} is no number", columns[*at]);
+                    return Err(Error::invalid(path, problem)
+                        .with_hint("series are numbers; leave the column out, or read the file as a table"));
+                }
+            }
+        }
+    }
+    if let Some((line, at)) = missing.first() {
+        let (count, column) = (missing.len(), &columns[*at]);
+        if plan.missing == Missing::Error {
+            let lines: Vec<String> = missing.iter().take(5).map(|(line, _)| line.to_string()).collect();
+            let problem = format!("{count} values are missing, such as that of `{column}` in line {line}");
+            return Err(Error::invalid(path, problem).with_hint(format!(
+                "they are in lines {}{}; fill them, or choose how with `--set data.missing=previous` or `mean`",
+                lines.join(", "),
+                if count > lines.len() { ", .." } else { "" }
+            )));
+        }
+        notes.push(format!("{count} missing values are filled by {}", plan.missing.rule()));
+        fill(&mut values, channels.len(), plan.missing);
+    }
+    let names = channels.iter().map(|at| columns[*at].clone()).collect();
+    Ok(RawSeries { name: short_name(path), channels: names, pieces: vec![values], notes })
+}
+
+/// Fills what is missing in `[moments, channels]`, by the value before it, or after it at the beginning, or by the mean.
+fn fill(values: &mut [f32], channels: usize, by: Missing) {
+    for channel in 0..channels {
+        let all: Vec<f32> = values.iter().skip(channel).step_by(channels).copied().collect();
+        let there = || all.iter().filter(|value| !value.is_nan());
+        let mean = there().map(|value| f64::from(*value)).sum::<f64>() / (there().count().max(1)) as f64;
+        let mut last = there().next().copied().unwrap_or(0.0);
+        for value in values.iter_mut().skip(channel).step_by(channels) {
+            if value.is_nan() {
+                *value = if by == Missing::Mean { mean as f32 } else { last };
+            }
+            last = *value;
+        }
+    }
+}
