@@ -86,7 +86,7 @@ fn what_points_cannot_be_is_said() {
     for (arguments, words) in [
         (["-o", "x.gif"], "there is no writing points as `.gif`"),
         (["-o", "folder/"], "there is no writing points as a folder of files"),
-        (["-o", "x.txt"], "samples cannot be written as `.txt`"),
+        (["-o", "x.txt"], "there is no writing such samples as `.txt`"),
         (["--class", "1"], "without classes"),
     ] {
         let said = folder.refused(&[&["sample", "last"], &arguments[..]].concat());

@@ -15,7 +15,7 @@ pub const NUMBERS: &[Number] = &[
     Number {
         name: "nats-per-token",
         better: Better::Lower,
-        meaning: "what a token of unseen text costs: the mean negative logarithm of its probability",
+        meaning: "mean negative log probability of a token of unseen text, in nats",
     },
     Number {
         name: "bits-per-character",
@@ -30,12 +30,12 @@ pub const NUMBERS: &[Number] = &[
     Number {
         name: "nats-per-value",
         better: Better::Lower,
-        meaning: "what a value of an unseen series costs: the mean negative logarithm of its density",
+        meaning: "mean negative log density of a value of an unseen series, in nats",
     },
     Number {
         name: "nats-per-row",
         better: Better::Lower,
-        meaning: "what an unseen row of a table costs: the mean negative logarithm of its probability",
+        meaning: "mean negative log probability of an unseen row of a table, in nats",
     },
 ];
 

@@ -217,9 +217,8 @@ impl<'a> Target<'a> {
     pub(crate) fn check_for(&self, spec: &DataSpec) -> Result<()> {
         let (what, hint) = match (self, spec) {
             (Self::Text(_), DataSpec::Text(_)) | (Self::Stdout, _) => return Ok(()),
-            (_, DataSpec::Text(_)) | (Self::Text(_), _) => {
-                ("such samples so", "use .txt for text, and another ending for others")
-            }
+            (_, DataSpec::Text(_)) => ("text so", "use .txt"),
+            (Self::Text(_), _) => ("such samples as `.txt`", "use .png, .npy or .csv"),
             (Self::Grid(_) | Self::Animation(_) | Self::Folder(_), DataSpec::Table(_)) => {
                 ("rows as pictures", "use .csv or .npy")
             }

@@ -10,10 +10,10 @@ use burn::prelude::*;
 use galatea_data::{DataSpec, HostBatch, settings};
 use galatea_kernels::burn::to_vec;
 
-use crate::nn::variational::{IN_USE, Variant, Variational};
+use crate::nn::variational::{ABILITIES, IN_USE, Variant, Variational};
 use crate::{
-    Ability, Demand, Encode, Error, Info, Latent, Model, Part, Preset, Purpose, Reconstruct, Result, SampleRequest,
-    Score, StepReport, Turn,
+    Demand, Encode, Error, Info, Latent, Model, Part, Preset, Purpose, Reconstruct, Result, SampleRequest, Score,
+    StepReport, Turn,
 };
 
 settings! {
@@ -71,7 +71,7 @@ impl Model for Iwae {
         paper: "Burda et al. 2016, Importance Weighted Autoencoders, arXiv:1509.00519",
         differs: "weight averaging; classes in both networks",
         modalities: &["images", "points"],
-        abilities: Ability::ALL,
+        abilities: ABILITIES,
     };
 
     const PRESETS: &'static [Preset] = &[CLASSIC, POINTS];

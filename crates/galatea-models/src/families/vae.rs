@@ -11,10 +11,10 @@ use burn::prelude::*;
 use galatea_data::{DataSpec, HostBatch, settings};
 use galatea_kernels::burn::to_vec;
 
-use crate::nn::variational::{IN_USE, Variant, Variational};
+use crate::nn::variational::{ABILITIES, IN_USE, Variant, Variational};
 use crate::{
-    Ability, Demand, Encode, Info, Latent, Model, Part, Preset, Purpose, Reconstruct, Result, SampleRequest, Score,
-    StepReport, Turn,
+    Demand, Encode, Info, Latent, Model, Part, Preset, Purpose, Reconstruct, Result, SampleRequest, Score, StepReport,
+    Turn,
 };
 
 settings! {
@@ -78,7 +78,7 @@ impl Model for Vae {
         paper: "Kingma and Welling 2014, Auto-Encoding Variational Bayes, arXiv:1312.6114",
         differs: "beta, warm-up and free bits; weight averaging; classes in both networks",
         modalities: &["images", "points"],
-        abilities: Ability::ALL,
+        abilities: ABILITIES,
     };
 
     const PRESETS: &'static [Preset] = &[CLASSIC, POINTS];

@@ -17,7 +17,12 @@ use super::noise::{self, Position, WeightDraw};
 use super::optimizer::{Adam, Optimized};
 use super::scale::Scale;
 use super::{average, weights};
-use crate::{Bound, Encode, Error, Latent, Part, Purpose, Reconstruct, Result, SampleRequest, Score, StepReport, Turn};
+use crate::{
+    Ability, Bound, Encode, Error, Latent, Part, Purpose, Reconstruct, Result, SampleRequest, Score, StepReport, Turn,
+};
+
+/// What every family of them can do.
+pub const ABILITIES: &[Ability] = &[Ability::Latent, Ability::Encode, Ability::Reconstruct, Ability::Score];
 
 settings! {
     /// Settings that families with a variational bound share.
