@@ -172,7 +172,7 @@ pub fn check_pictures(spec: &DataSpec) -> Result<()> {
         DataSpec::Images(_) => Ok(()),
         other => Err(Error::usage(
             format!("a folder of pictures cannot hold {}", other.kind()),
-            "draw points with `galatea sample -o points.csv`",
+            "`galatea sample RUN -o FILE` draws them: `.txt` for text, `.csv` or `.npy` for anything else",
         )),
     }
 }
