@@ -9,7 +9,7 @@ mod model;
 pub mod nn;
 pub mod registry;
 
-pub use abilities::{Bound, Complete, Condition, Encode, Likelihood, Reconstruct, Score};
+pub use abilities::{Bound, Complete, Compose, Condition, Encode, Likelihood, Reconstruct, Score};
 pub use error::{Error, Result};
 pub use model::{
     Ability, Demand, Entry, Family, Info, Latent, Model, Part, Preset, Purpose, SampleRequest, Session, StepReport,
