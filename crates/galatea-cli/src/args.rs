@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-pub(crate) use uses::{AugmentArgs, DetectArgs, ReconstructArgs};
+pub(crate) use uses::{AugmentArgs, DetectArgs, ReconstructArgs, StatesArgs};
 
 /// Train, judge and use generative models on your own pictures and text.
 #[derive(Debug, Parser)]
@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Interpolate(InterpolateArgs),
     /// Give examples back as a trained model understands them
     Reconstruct(ReconstructArgs),
+    /// Tell which hidden states lie behind data
+    States(StatesArgs),
     /// Find the examples that are unlike those that a model has learnt
     Detect(DetectArgs),
     /// Draw more training data, labelled, without copies and without what is unlike the real ones

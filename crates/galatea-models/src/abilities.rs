@@ -1,10 +1,94 @@
-//! What a model may be able to do beside training and sampling, one small trait each; see [`Ability`](crate::Ability).
+//! What a model may be able to do beside training and sampling, one small trait each, and the list of them, [`Ability`].
 
 use galatea_data::music::Frame;
 use galatea_data::{HostBatch, HostTensor};
 
 use crate::nn::decoding::Decoding;
-use crate::{Result, SampleRequest};
+use crate::{Latent, Result, SampleRequest, Session};
+
+/// What a family may be able to do beside training and sampling; each has its trait and its accessor in [`Session`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ability {
+    /// Turns latent vectors into samples: [`Latent`].
+    Latent,
+    /// Finds latent vectors of examples: [`Encode`].
+    Encode,
+    /// Gives examples back as it understands them: [`Reconstruct`].
+    Reconstruct,
+    /// Bounds and samples how likely it takes examples to be: [`Score`].
+    Score,
+    /// Tells exactly how likely examples are: [`Likelihood`].
+    Likelihood,
+    /// Goes on with what it is given: [`Complete`].
+    Complete,
+    /// Draws what is not known given what is: [`Condition`].
+    Condition,
+    /// Goes on with music: [`Compose`].
+    Compose,
+    /// Tells hidden states: [`States`].
+    States,
+}
+
+impl Ability {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::Latent,
+        Self::Encode,
+        Self::Reconstruct,
+        Self::Score,
+        Self::Likelihood,
+        Self::Complete,
+        Self::Condition,
+        Self::Compose,
+        Self::States,
+    ];
+
+    /// One word, as lists and JSON have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Latent => "latent",
+            Self::Encode => "encode",
+            Self::Reconstruct => "reconstruct",
+            Self::Score => "score",
+            Self::Likelihood => "likelihood",
+            Self::Complete => "complete",
+            Self::Condition => "condition",
+            Self::Compose => "compose",
+            Self::States => "states",
+        }
+    }
+
+    /// What it is good for, in half a line.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Latent => "turns latent vectors into samples: interpolation",
+            Self::Encode => "finds latent vectors of examples: interpolation between your own, attributes",
+            Self::Reconstruct => "gives examples back as it understands them",
+            Self::Score => "bounds how likely it takes examples to be: log likelihood, odd ones out",
+            Self::Likelihood => "tells exactly how likely it takes examples to be",
+            Self::Complete => "goes on with a text: `--prompt`",
+            Self::Condition => "draws columns given the values of others: `--given`",
+            Self::Compose => "goes on with music: `--prompt FILE`",
+            Self::States => "tells which hidden states lie behind data: `galatea states`",
+        }
+    }
+
+    /// Whether `session` has it.
+    pub fn is_of(self, session: &dyn Session) -> bool {
+        match self {
+            Self::Latent => session.as_latent().is_some(),
+            Self::Encode => session.as_encode().is_some(),
+            Self::Reconstruct => session.as_reconstruct().is_some(),
+            Self::Score => session.as_score().is_some(),
+            Self::Likelihood => session.as_likelihood().is_some(),
+            Self::Complete => session.as_complete().is_some(),
+            Self::Condition => session.as_condition().is_some(),
+            Self::Compose => session.as_compose().is_some(),
+            Self::States => session.as_states().is_some(),
+        }
+    }
+}
 
 /// A model that finds latent vectors of examples.
 ///
@@ -128,4 +212,14 @@ pub trait Compose {
         temperature: f64,
         request: &SampleRequest,
     ) -> Result<HostTensor>;
+}
+
+/// A model that takes hidden states to lie behind data.
+pub trait States {
+    /// For each example, for each moment, the state of the likeliest path through the example, and the probability of that state
+    /// given all of it.
+    ///
+    /// # Errors
+    /// If the examples do not fit the model.
+    fn states(&self, examples: &HostBatch) -> Result<Vec<Vec<(usize, f64)>>>;
 }

@@ -9,10 +9,9 @@ mod model;
 pub mod nn;
 pub mod registry;
 
-pub use abilities::{Bound, Complete, Compose, Condition, Encode, Likelihood, Reconstruct, Score};
+pub use abilities::{Ability, Bound, Complete, Compose, Condition, Encode, Likelihood, Reconstruct, Score, States};
 pub use error::{Error, Result};
 pub use model::{
-    Ability, Demand, Entry, Family, Info, Latent, Model, Part, Preset, Purpose, SampleRequest, Session, StepReport,
-    Turn,
+    Demand, Entry, Family, Info, Latent, Model, Part, Preset, Purpose, SampleRequest, Session, StepReport, Turn,
 };
 pub use nn::decoding::Decoding;

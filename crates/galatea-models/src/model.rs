@@ -4,7 +4,7 @@
 use galatea_data::settings::{Key, Settings};
 use galatea_data::{DataSpec, HostBatch, HostTensor};
 
-use crate::abilities::{Complete, Compose, Condition, Encode, Likelihood, Reconstruct, Score};
+use crate::abilities::{Ability, Complete, Compose, Condition, Encode, Likelihood, Reconstruct, Score, States};
 use crate::{Error, Result};
 
 /// A family as help texts, lists and pages show it.
@@ -22,84 +22,6 @@ pub struct Info {
     pub modalities: &'static [&'static str],
     /// What it can do beside training and sampling.
     pub abilities: &'static [Ability],
-}
-
-/// What a family may be able to do beside training and sampling; each has its trait and its accessor in [`Session`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Ability {
-    /// Turns latent vectors into samples: [`Latent`].
-    Latent,
-    /// Finds latent vectors of examples: [`Encode`].
-    Encode,
-    /// Gives examples back as it understands them: [`Reconstruct`].
-    Reconstruct,
-    /// Bounds and samples how likely it takes examples to be: [`Score`].
-    Score,
-    /// Tells exactly how likely examples are: [`Likelihood`].
-    Likelihood,
-    /// Goes on with what it is given: [`Complete`].
-    Complete,
-    /// Draws what is not known given what is: [`Condition`].
-    Condition,
-    /// Goes on with music: [`Compose`].
-    Compose,
-}
-
-impl Ability {
-    /// All of them.
-    pub const ALL: &'static [Self] = &[
-        Self::Latent,
-        Self::Encode,
-        Self::Reconstruct,
-        Self::Score,
-        Self::Likelihood,
-        Self::Complete,
-        Self::Condition,
-        Self::Compose,
-    ];
-
-    /// One word, as lists and JSON have it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Latent => "latent",
-            Self::Encode => "encode",
-            Self::Reconstruct => "reconstruct",
-            Self::Score => "score",
-            Self::Likelihood => "likelihood",
-            Self::Complete => "complete",
-            Self::Condition => "condition",
-            Self::Compose => "compose",
-        }
-    }
-
-    /// What it is good for, in half a line.
-    pub fn summary(self) -> &'static str {
-        match self {
-            Self::Latent => "turns latent vectors into samples: interpolation",
-            Self::Encode => "finds latent vectors of examples: interpolation between your own, attributes",
-            Self::Reconstruct => "gives examples back as it understands them",
-            Self::Score => "bounds how likely it takes examples to be: log likelihood, odd ones out",
-            Self::Likelihood => "tells exactly how likely it takes examples to be",
-            Self::Complete => "goes on with a text: `--prompt`",
-            Self::Condition => "draws columns given the values of others: `--given`",
-            Self::Compose => "goes on with music: `--prompt FILE`",
-        }
-    }
-
-    /// Whether `session` has it.
-    pub fn is_of(self, session: &dyn Session) -> bool {
-        match self {
-            Self::Latent => session.as_latent().is_some(),
-            Self::Encode => session.as_encode().is_some(),
-            Self::Reconstruct => session.as_reconstruct().is_some(),
-            Self::Score => session.as_score().is_some(),
-            Self::Likelihood => session.as_likelihood().is_some(),
-            Self::Complete => session.as_complete().is_some(),
-            Self::Condition => session.as_condition().is_some(),
-            Self::Compose => session.as_compose().is_some(),
-        }
-    }
 }
 
 /// A named set of settings of a family.
@@ -328,6 +250,11 @@ pub trait Model: Sized + Send + 'static {
         None
     }
 
+    /// The model as one that knows hidden states, for families with [`Ability::States`].
+    fn as_states(&self) -> Option<&dyn States> {
+        None
+    }
+
     /// For a model with a discriminator: how real it takes each of these examples to be, as logits. Nothing is learnt.
     ///
     /// # Errors
@@ -413,6 +340,10 @@ pub trait Session: Send {
     }
     /// See [`Model::as_compose`].
     fn as_compose(&self) -> Option<&dyn Compose> {
+        None
+    }
+    /// See [`Model::as_states`].
+    fn as_states(&self) -> Option<&dyn States> {
         None
     }
     /// See [`Model::judge`].
@@ -593,6 +524,9 @@ impl<M: Model> Session for Running<M> {
     }
     fn as_compose(&self) -> Option<&dyn Compose> {
         self.model.as_compose()
+    }
+    fn as_states(&self) -> Option<&dyn States> {
+        self.model.as_states()
     }
     fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         self.model.judge(examples)

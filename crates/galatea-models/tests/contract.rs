@@ -107,6 +107,7 @@ const REMEDIES: &[&str] = &[
     "cell = 'gru'\ntied = false\nweight_decay = 0.0",
     "outputs = 'independent'\ninput_dropout = 0.0",
     "outputs = 'chord'\ncell = 'gru'\nlayers = 2\nema = 0.5",
+    "states = 'auto'\nrestarts = 2",
     "states = 3\ncovariance = 'full'\nrestarts = 3",
     "structure = 'climb'\nparents = 2\nsmoothing = 0.5",
     "structure = 'none'",

@@ -28,6 +28,7 @@ mod device;
 mod error;
 mod evaluation;
 mod generator;
+mod hidden;
 mod latent_space;
 mod likelihood;
 pub mod more;
