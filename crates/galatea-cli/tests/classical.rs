@@ -47,6 +47,8 @@ fn a_table_is_learnt_drawn_from_given_some_of_it_and_its_graph_exported() {
     folder.good(&["export", "1", "-o", "people.dot"]);
     let dot = fs::read_to_string(folder.path("people.dot")).unwrap();
     assert!(dot.contains("\"weather\" -> \"carries\";"), "{dot}");
+    folder.good(&["export", "1", "-o", "people.svg"]);
+    assert!(fs::read_to_string(folder.path("people.svg")).unwrap().contains(">weather</text>"));
     assert!(folder.good(&["eval", "1"]).contains("nats-per-row-40"));
     for (arguments, words) in [
         (&["sample", "1", "--given", "carriez=umbrella"][..], "there is no column `carriez`"),

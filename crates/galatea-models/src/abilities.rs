@@ -1,6 +1,7 @@
 //! What a model may be able to do beside training and sampling, one small trait each, and the list of them, [`Ability`].
 
 use galatea_data::music::Frame;
+use galatea_data::write::graph::Graph;
 use galatea_data::{HostBatch, HostTensor};
 
 use crate::nn::decoding::Decoding;
@@ -177,8 +178,8 @@ pub trait Condition {
     /// If there is not a value, or none, for each column, a value is none of its column, or it would take too long.
     fn sample_given(&self, known: &[Option<u32>], request: &SampleRequest) -> Result<(HostBatch, f64)>;
 
-    /// Which column depends on which, in the language of Graphviz.
-    fn graph(&self) -> String;
+    /// Which column depends on which.
+    fn graph(&self) -> Graph;
 }
 
 /// A model that writes on.
