@@ -232,6 +232,8 @@ pub trait Model: Sized + Send + 'static {
     const PRESETS: &'static [Preset] = &[];
     /// Presets that are taken where none is named: kind of data and preset, `[("points", "points")]`.
     const USUAL_PRESETS: &'static [(&'static str, &'static str)] = &[];
+    /// Whether it draws samples; a model that only reads examples does not, and is judged by what it reads.
+    const DRAWS: bool = true;
     /// Training steps where nobody says how many.
     const STEPS: u64;
     /// Its settings.
@@ -261,7 +263,7 @@ pub trait Model: Sized + Send + 'static {
     /// Draws samples, shaped and scaled as the data were.
     ///
     /// # Errors
-    /// If the request names a class that the model does not have.
+    /// If the request names a class that the model does not have, or it draws none: see [`DRAWS`](Self::DRAWS).
     fn sample(&self, request: &SampleRequest) -> Result<HostBatch>;
 
     /// The classes that can be asked for, in label order; empty for a model that ignores labels.
@@ -349,6 +351,10 @@ pub trait Session: Send {
     fn config(&self) -> toml::Table;
     /// The data that it is sized for.
     fn spec(&self) -> &DataSpec;
+    /// See [`Model::DRAWS`].
+    fn draws(&self) -> bool {
+        true
+    }
     /// See [`Model::demand`].
     fn demand(&self) -> Demand;
     /// See [`Model::step`].
@@ -420,6 +426,8 @@ pub trait Family: Sync {
     fn keys(&self) -> Vec<Key>;
     /// Its settings' defaults.
     fn defaults(&self) -> toml::Table;
+    /// See [`Model::DRAWS`].
+    fn draws(&self) -> bool;
     /// Training steps where nobody says how many.
     fn steps(&self) -> u64;
     /// Its named settings.
@@ -483,6 +491,10 @@ impl<M: Model> Family for Entry<M> {
         galatea_data::settings::to_table(&M::Config::default())
     }
 
+    fn draws(&self) -> bool {
+        M::DRAWS
+    }
+
     fn steps(&self) -> u64 {
         M::STEPS
     }
@@ -530,6 +542,9 @@ impl<M: Model> Session for Running<M> {
     }
     fn spec(&self) -> &DataSpec {
         &self.spec
+    }
+    fn draws(&self) -> bool {
+        M::DRAWS
     }
     fn demand(&self) -> Demand {
         self.model.demand()

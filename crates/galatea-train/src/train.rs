@@ -268,7 +268,9 @@ impl Course<'_> {
         let fresh = self.session.parts();
         let seconds_per_step = self.time_steps(minutes * 60.0)?;
         let drawing = Instant::now();
-        self.session.sample(&self.preview())?;
+        if self.session.draws() {
+            self.session.sample(&self.preview())?;
+        }
         let seconds_per_grid = drawing.elapsed().as_secs_f64();
         self.session.load(&fresh, Purpose::Training)?;
         let Some(seconds_per_step) = seconds_per_step else {
@@ -339,6 +341,9 @@ impl Course<'_> {
     }
 
     fn draw(&mut self) -> Result<()> {
+        if !self.session.draws() {
+            return Ok(());
+        }
         let step = self.progress.step;
         let samples = self.session.sample(&self.preview())?;
         if let Some(value) = samples.values.values.iter().find(|value| !value.is_finite()) {
