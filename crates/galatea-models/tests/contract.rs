@@ -148,7 +148,7 @@ fn train(session: &mut dyn Session, steps: std::ops::RangeInclusive<u64>) {
 /// Runs `test` for every family that draws, on every kind of data that it takes.
 fn for_all_that_draw(test: impl Fn(&dyn Family, &DataSpec)) {
     for_all(|family, spec| {
-        if family.draws() {
+        if session(family, spec, 0).draws() {
             test(family, spec);
         }
     });
@@ -333,8 +333,7 @@ fn one_part_is_enough_to_sample() {
 fn a_family_that_draws_nothing_says_so_and_needs_one_part_to_read() {
     for_all(|family, spec| {
         let mut trained = session(family, spec, 1);
-        assert_eq!(trained.draws(), family.draws());
-        if family.draws() {
+        if trained.draws() {
             return;
         }
         train(&mut *trained, 1..=STEPS);

@@ -298,8 +298,8 @@ impl Course<'_> {
         let mut timing = Instant::now();
         for step in 1..=last {
             let batches = feed.next()?;
-            // As in the middle of a run: schedules are laid over a number of steps that is not known yet.
-            let turn = Turn { seed, step, steps: 2 * last };
+            // A run in small, as steps of its parts may take different times.
+            let turn = Turn { seed, step, steps: last };
             self.session.step(turn, &batches)?;
             if step == WARM_UP {
                 timing = Instant::now();

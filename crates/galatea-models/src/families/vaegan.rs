@@ -54,10 +54,10 @@ settings! {
     include {
         /// Settings of adversarial training.
         adversarial: Adversarial = Adversarial {
-            batch: 32,
+            batch: 16,
             latent: 32,
-            learning_rate_g: 1e-3,
-            learning_rate_d: 1e-3,
+            learning_rate_g: 2e-3,
+            learning_rate_d: 2e-3,
             schedule: Schedule::Linear,
             beta_1: 0.0,
             beta_2: 0.99,

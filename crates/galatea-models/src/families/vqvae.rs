@@ -203,7 +203,7 @@ impl Model for Vqvae {
                 let done = (turn.step - 1) as f64 / begun as f64;
                 self.quantise(&values, turn, done, &mut report);
             } else {
-                let done = (turn.step - begun - 1) as f64 / (turn.steps - begun) as f64;
+                let done = (turn.step - begun - 1) as f64 / turn.steps.saturating_sub(begun).max(1) as f64;
                 let starts = self.starts(batch.labels.as_deref(), batch.len())?;
                 let at = turn.step - begun;
                 self.follow_codes(&values, &starts, (turn, at, done), &mut report);

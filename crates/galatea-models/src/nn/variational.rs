@@ -49,7 +49,7 @@ settings! {
         /// Adam's step length.
         learning_rate: f64 = 1e-3, in 1e-9..=1.0;
         /// How the learning rate changes over the run: constant, linear or cosine.
-        schedule: Schedule = Schedule::Cosine;
+        schedule: Schedule = Schedule::Constant;
         /// Adam's decay of the average of gradients.
         beta_1: f64 = 0.9, in 0.0..1.0;
         /// Adam's decay of the average of squared gradients.
@@ -59,7 +59,7 @@ settings! {
         /// Gradients whose norm is above this are scaled down to it; 0 for never.
         clip_gradient: f64 = 0.0, in 0.0..=1e9;
         /// Decay per step of the average of the weights that a trained model works with; 0 for no average.
-        ema: f64 = 0.999, in 0.0..1.0;
+        ema: f64 = 0.0, in 0.0..1.0;
     }
 }
 
