@@ -5,7 +5,7 @@
     python bench/peers/autoencoders.py iwae [EPOCHS [SEED]]
 
 Needs pythae (with torch) and numpy. Data are the embedded 10,000 digits, black and white by a threshold of one half, 9,000
-to train on and 1,000 to test with: the split that Galatea makes, by its rule. Both networks are 784-400-40-400-784 with
+to train on and 1,000 to test with: those that Galatea holds back, whose numbers are in `digits-held-back.txt`. Both networks are 784-400-40-400-784 with
 ReLU, Adam at 1e-3, batches of 100; IWAE draws 50 samples. The likelihood is importance sampled with 200 draws, by the same
 formula. pythae's model is trained by a plain loop without its trainer, so that only the model's time counts.
 
@@ -35,30 +35,13 @@ ASSETS = ROOT / "crates/galatea-data/assets"
 BATCH, LATENT, HIDDEN, DRAWS = 100, 40, 400, 200
 
 
-def scatter(i):
-    """The output function of SplitMix64, as in crates/galatea-data/src/split.rs."""
-    mask = (1 << 64) - 1
-    z = (i + 1) * 0x9E3779B97F4A7C15 & mask
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & mask
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & mask
-    return z ^ (z >> 31)
-
-
 def digits():
     """Train and test pictures, 0 or 1."""
     pixels = gzip.decompress((ASSETS / "train-images-idx3-ubyte.gz").read_bytes())[16:]
-    labels = list(gzip.decompress((ASSETS / "train-labels-idx1-ubyte.gz").read_bytes())[8:])
     pictures = (np.frombuffer(pixels, np.uint8).reshape(-1, 1, 28, 28) > 127).astype(np.float32)
-    order = sorted(range(len(labels)), key=lambda i: (labels[i], scatter(i)))
-    held_back, due = [], 0.0
-    for label in range(10):
-        of = [i for i in order if labels[i] == label]
-        due += 0.1 * len(of)
-        take = min(int(math.floor(due + 0.5)), len(of) - 1)
-        held_back += of[:take]
-        due -= take
-    train = np.setdiff1d(np.arange(len(labels)), held_back)
-    return torch.from_numpy(pictures[train]), torch.from_numpy(pictures[sorted(held_back)])
+    held_back = np.array([int(i) for i in (ROOT / "bench/peers/digits-held-back.txt").read_text().split()])
+    train = np.setdiff1d(np.arange(len(pictures)), held_back)
+    return torch.from_numpy(pictures[train]), torch.from_numpy(pictures[held_back])
 
 
 class Encoder(BaseEncoder):

@@ -13,6 +13,7 @@ pub mod histogram;
 pub mod inception_score;
 pub mod kernel_distance;
 pub mod likelihood;
+pub mod linear_probe;
 pub mod memorisation;
 pub mod metric;
 pub mod mmd;

@@ -10,7 +10,8 @@ use crate::{Result, SampleRequest};
 /// Where a conditional model is given no labels, it takes the class under which an example is most likely. What it says of an
 /// example depends on that example alone, never on its batch.
 pub trait Encode {
-    /// The latent vectors that it believes examples to come from: means `[n, latent_len]`.
+    /// The latent vectors that it believes examples to come from: means `[n, latent_len]`; of a model that draws nothing, what
+    /// it reads from them, `[n, features]`.
     ///
     /// # Errors
     /// If the examples do not fit the model.

@@ -8,11 +8,10 @@ pub mod families;
 mod model;
 pub mod nn;
 pub mod registry;
+mod step;
 
 pub use abilities::{Bound, Complete, Condition, Encode, Likelihood, Reconstruct, Score};
 pub use error::{Error, Result};
-pub use model::{
-    Ability, Demand, Entry, Family, Info, Latent, Model, Part, Preset, Purpose, SampleRequest, Session, StepReport,
-    Turn,
-};
+pub use model::{Ability, Entry, Family, Info, Latent, Model, Part, Preset, Purpose, SampleRequest, Session};
 pub use nn::decoding::Decoding;
+pub use step::{Demand, StepReport, Turn};

@@ -5,6 +5,7 @@ use galatea_data::settings::{Key, Settings};
 use galatea_data::{DataSpec, HostBatch, HostTensor};
 
 use crate::abilities::{Complete, Condition, Encode, Likelihood, Reconstruct, Score};
+use crate::step::{Demand, StepReport, Turn};
 use crate::{Error, Result};
 
 /// A family as help texts, lists and pages show it.
@@ -107,60 +108,6 @@ pub struct Preset {
     pub settings: &'static str,
 }
 
-/// Where training stands. Everything random in a step is a pure function of `seed` and `step`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
-    /// The seed of the run.
-    pub seed: u64,
-    /// Number of this step; the first is 1.
-    pub step: u64,
-    /// Number of steps of the whole run, which schedules are laid over.
-    pub steps: u64,
-}
-
-impl Turn {
-    /// Share of the run that is done when this step begins: in `[0, 1)`.
-    pub fn progress(&self) -> f64 {
-        (self.step - 1) as f64 / self.steps.max(1) as f64
-    }
-}
-
-/// What a model wants to be given at each step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Demand {
-    /// Examples in one batch; [`Demand::ALL`] for all that are trained on.
-    pub batch: usize,
-    /// Batches in one step.
-    pub batches: usize,
-}
-
-impl Demand {
-    /// All examples in one batch, in their order; of those that overlap, as many as do not.
-    pub const ALL: usize = 0;
-}
-
-/// What a step has to say. Every value must be finite: the loop stops at the first that is not.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct StepReport {
-    /// Names and values: `loss_d`, `loss_g`, `d_real`, `d_fake`, ... What a step did not compute is left out.
-    pub scalars: Vec<(&'static str, f64)>,
-}
-
-impl StepReport {
-    /// Notes a value, in place of an earlier one of this name.
-    pub fn note(&mut self, name: &'static str, value: f64) {
-        match self.scalars.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, old)) => *old = value,
-            None => self.scalars.push((name, value)),
-        }
-    }
-
-    /// The value of `name`.
-    pub fn get(&self, name: &str) -> Option<f64> {
-        self.scalars.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
-    }
-}
-
 /// Which samples are wanted.
 ///
 /// Sample `i` depends on `seed`, `i`, its class and `truncation` only, never on the batch that it is made in.
@@ -232,8 +179,13 @@ pub trait Model: Sized + Send + 'static {
     const PRESETS: &'static [Preset] = &[];
     /// Presets that are taken where none is named: kind of data and preset, `[("points", "points")]`.
     const USUAL_PRESETS: &'static [(&'static str, &'static str)] = &[];
+    /// Whether it draws samples; a model that only reads examples does not, and is judged by what it reads.
+    const DRAWS: bool = true;
     /// Training steps where nobody says how many.
     const STEPS: u64;
+    /// Times that a run goes through its examples, at most, where nobody says how many steps: for families that learn few
+    /// examples by heart, or that are done with them sooner.
+    const MOST_EPOCHS: Option<u64> = None;
     /// Its settings.
     type Config: Settings;
 
@@ -261,7 +213,7 @@ pub trait Model: Sized + Send + 'static {
     /// Draws samples, shaped and scaled as the data were.
     ///
     /// # Errors
-    /// If the request names a class that the model does not have.
+    /// If the request names a class that the model does not have, or it draws none: see [`DRAWS`](Self::DRAWS).
     fn sample(&self, request: &SampleRequest) -> Result<HostBatch>;
 
     /// The classes that can be asked for, in label order; empty for a model that ignores labels.
@@ -349,6 +301,10 @@ pub trait Session: Send {
     fn config(&self) -> toml::Table;
     /// The data that it is sized for.
     fn spec(&self) -> &DataSpec;
+    /// See [`Model::DRAWS`].
+    fn draws(&self) -> bool {
+        true
+    }
     /// See [`Model::demand`].
     fn demand(&self) -> Demand;
     /// See [`Model::step`].
@@ -422,6 +378,8 @@ pub trait Family: Sync {
     fn defaults(&self) -> toml::Table;
     /// Training steps where nobody says how many.
     fn steps(&self) -> u64;
+    /// See [`Model::MOST_EPOCHS`].
+    fn most_epochs(&self) -> Option<u64>;
     /// Its named settings.
     fn presets(&self) -> &'static [Preset];
     /// The preset that is taken for this kind of data where none is named; see [`Model::USUAL_PRESETS`].
@@ -487,6 +445,10 @@ impl<M: Model> Family for Entry<M> {
         M::STEPS
     }
 
+    fn most_epochs(&self) -> Option<u64> {
+        M::MOST_EPOCHS
+    }
+
     fn presets(&self) -> &'static [Preset] {
         M::PRESETS
     }
@@ -530,6 +492,9 @@ impl<M: Model> Session for Running<M> {
     }
     fn spec(&self) -> &DataSpec {
         &self.spec
+    }
+    fn draws(&self) -> bool {
+        M::DRAWS
     }
     fn demand(&self) -> Demand {
         self.model.demand()

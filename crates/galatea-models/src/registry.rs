@@ -1,6 +1,6 @@
 //! The families: one line each. Lists, help, tests and front ends are loops over this slice.
 
-use crate::families::{bayesnet, dcgan, gan, hmm, iwae, lm, vae};
+use crate::families::{bayesnet, dcgan, encoder, gan, hmm, iwae, lm, vae, vaegan, vqvae};
 use crate::{Entry, Error, Family, Result};
 
 /// Every family, in the order in which lists show them.
@@ -9,6 +9,9 @@ pub static FAMILIES: &[&dyn Family] = &[
     &Entry::<gan::Gan>::new(),
     &Entry::<vae::Vae>::new(),
     &Entry::<iwae::Iwae>::new(),
+    &Entry::<vqvae::Vqvae>::new(),
+    &Entry::<vaegan::Vaegan>::new(),
+    &Entry::<encoder::Encoder>::new(),
     &Entry::<lm::Lm>::new(),
     &Entry::<hmm::Hmm>::new(),
     &Entry::<bayesnet::BayesNet>::new(),

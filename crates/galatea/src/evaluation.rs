@@ -339,6 +339,9 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
         eval.check_features(data.spec())?;
         return Ok(likelihood::read(session, data, &split.held_back, eval.samples)?.report(data.spec()));
     }
+    if !session.draws() {
+        return read_by(session, data, split, eval);
+    }
     let count = eval.samples.min(split.held_back.len());
     let unseen = evenly_labelled(data, &split.held_back, count.max(2))?;
     let held_back = unseen.values.clone();
@@ -364,6 +367,23 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
         report.rows.extend(likelihood::read(session, data, &split.held_back, eval.samples)?.rows(data.spec()));
     }
     Ok(report)
+}
+
+/// Judges a model that only reads: by how much a linear classifier learns from what it reads.
+fn read_by(session: &dyn Session, data: &dyn Dataset, split: &Split, eval: &EvalOptions) -> Result<Report> {
+    // Of data that the model was not trained on, one half stands for those that it was.
+    let (train, unseen): (Vec<usize>, Vec<usize>) = match split.train.is_empty() {
+        true => (0..split.held_back.len()).partition(|at| at % 2 == 0),
+        false => (split.train.clone(), split.held_back.clone()),
+    };
+    let unseen = evenly_labelled(data, &unseen, eval.samples)?;
+    let train = evenly_labelled(data, &train, MAX_TRAIN)?;
+    Ok(galatea_metrics::linear_probe::report(session, data.spec().classes().len(), &train, &unseen)?)
+}
+
+/// Whether such data are enough to judge such a model by: one that only reads is judged by classes.
+pub(crate) fn suits(session: &dyn Session, data: &dyn Dataset) -> bool {
+    session.draws() || !data.spec().classes().is_empty()
 }
 
 /// Most training examples that a model with a likelihood is asked about.

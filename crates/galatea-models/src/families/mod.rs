@@ -2,8 +2,11 @@
 
 pub mod bayesnet;
 pub mod dcgan;
+pub mod encoder;
 pub mod gan;
 pub mod hmm;
 pub mod iwae;
 pub mod lm;
 pub mod vae;
+pub mod vaegan;
+pub mod vqvae;

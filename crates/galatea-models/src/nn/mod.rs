@@ -4,7 +4,10 @@
 pub mod adversarial;
 pub mod autoencoder;
 pub mod average;
+pub mod blocks;
+pub mod codebook;
 pub mod condition;
+pub mod critic;
 pub mod decoding;
 pub mod layers;
 pub mod likelihood;
@@ -14,6 +17,7 @@ pub mod network;
 pub mod noise;
 pub mod optimizer;
 pub mod penalty;
+pub mod quantised;
 pub mod remedy;
 pub mod scale;
 pub mod sequential;
