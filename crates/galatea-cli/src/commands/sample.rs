@@ -264,7 +264,7 @@ fn put(
         Target::Array(path) => (path, Ok(write::npy::floats(pictures))),
         Target::Table(path) if matches!(spec, DataSpec::Table(_)) => (path, write::overview(pictures, spec, columns)),
         Target::Table(path) => match spec {
-            DataSpec::Series(series) => (path, write::csv::series(pictures, series)),
+            DataSpec::Series(series) => (path, write::csv::series(pictures, samples.labels.as_deref(), series)),
             _ => (path, write::csv::bytes(pictures, samples.labels.as_deref(), generator.classes())),
         },
         Target::Animation(path) => (path, write::gif::animation(pictures, FRAME)),

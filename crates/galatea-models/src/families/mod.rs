@@ -6,4 +6,5 @@ pub mod gan;
 pub mod hmm;
 pub mod iwae;
 pub mod lm;
+pub mod rgan;
 pub mod vae;
