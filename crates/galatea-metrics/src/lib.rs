@@ -4,6 +4,8 @@
 //! [`evaluate`] puts beside each value what real data and what noise would have, and how far it depends on chance.
 
 pub mod autocorrelation;
+pub mod bleu;
+pub mod copying;
 pub mod discriminative;
 pub mod diversity;
 mod error;
@@ -27,8 +29,10 @@ pub mod predictive;
 mod products;
 pub mod progress;
 pub mod realism;
+pub mod repetition;
 mod report;
 pub mod sliced_wasserstein;
+pub mod texts;
 pub mod train_on_samples;
 pub mod two_sample;
 pub mod variational;

@@ -31,6 +31,7 @@ pub fn numbers() -> impl Iterator<Item = &'static Number> {
         .iter()
         .flat_map(|metric| metric.numbers)
         .chain(crate::likelihood::NUMBERS)
+        .chain(crate::texts::NUMBERS)
         .chain(crate::variational::NUMBERS)
 }
 

@@ -1,6 +1,6 @@
 //! The families: one line each. Lists, help, tests and front ends are loops over this slice.
 
-use crate::families::{bayesnet, dcgan, gan, hmm, iwae, lm, rgan, vae};
+use crate::families::{bayesnet, dcgan, gan, hmm, iwae, lm, relgan, rgan, seqvae, timegan, vae};
 use crate::{Entry, Error, Family, Result};
 
 /// Every family, in the order in which lists show them.
@@ -10,7 +10,10 @@ pub static FAMILIES: &[&dyn Family] = &[
     &Entry::<vae::Vae>::new(),
     &Entry::<iwae::Iwae>::new(),
     &Entry::<lm::Lm>::new(),
+    &Entry::<relgan::RelGan>::new(),
     &Entry::<rgan::Rgan>::new(),
+    &Entry::<timegan::TimeGan>::new(),
+    &Entry::<seqvae::SeqVae>::new(),
     &Entry::<hmm::Hmm>::new(),
     &Entry::<bayesnet::BayesNet>::new(),
 ];

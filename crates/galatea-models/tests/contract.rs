@@ -378,6 +378,10 @@ fn bits(values: &[f64]) -> Vec<u64> {
 #[test]
 fn what_is_said_of_an_example_depends_on_it_alone() {
     for_all(|family, spec| {
+        // Of a text in which nothing changes, all examples are alike.
+        if matches!(spec, DataSpec::Text(text) if text.vocabulary.len() == 1) {
+            return;
+        }
         let mut session = session(family, spec, 1);
         train(&mut *session, 1..=STEPS);
         // With their classes, and without: then a conditional model looks for the likeliest.

@@ -68,8 +68,12 @@ fn read(path: &Path, plan: &Plan) -> Result<(Vec<String>, Rows, Vec<String>)> {
     let file = File::open(path).map_err(failed)?;
     let most = plan.memory_bytes / BYTES_PER_BYTE;
     let mut text = Vec::new();
-    file.take(most + 1).read_to_end(&mut text).map_err(failed)?;
-    if text.len() as u64 > most {
+    // What knows its size is not read in vain.
+    let size = file.metadata().map_err(failed)?.len();
+    if size <= most {
+        file.take(most + 1).read_to_end(&mut text).map_err(failed)?;
+    }
+    if size.max(text.len() as u64) > most {
         let given = plan.memory_bytes >> 20;
         return Err(Error::invalid(
             path,

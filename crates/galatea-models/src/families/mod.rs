@@ -6,5 +6,8 @@ pub mod gan;
 pub mod hmm;
 pub mod iwae;
 pub mod lm;
+pub mod relgan;
 pub mod rgan;
+pub mod seqvae;
+pub mod timegan;
 pub mod vae;

@@ -19,6 +19,7 @@ pub mod remedy;
 pub mod scale;
 pub mod sequential;
 pub mod stepper;
+pub mod unrolled;
 pub mod variational;
 pub mod waves;
 pub mod weights;

@@ -53,6 +53,21 @@ impl Layer {
         }
     }
 
+    /// One step from the state `[h, c]`, of which a GRU has no `c`; no gradient flows through `c`.
+    fn step(&self, x: Tensor<2>, [h, c]: [Tensor<2>; 2]) -> [Tensor<2>; 2] {
+        let [n, inputs] = x.dims();
+        let x = x.reshape([1, n, inputs]);
+        let weights = Recurrent { input: self.input.val(), recurrent: self.recurrent.val(), bias: self.bias.val() };
+        let flat = |y: Tensor<3>| y.reshape([n, self.hidden()]);
+        match self.is_lstm {
+            true => {
+                let (y, c) = fused::lstm(x, weights, h, c);
+                [flat(y), c]
+            }
+            false => [flat(fused::gru(x, weights, h)), c],
+        }
+    }
+
     fn hidden(&self) -> usize {
         self.recurrent.dims()[0]
     }
@@ -181,6 +196,22 @@ impl Stack {
         self.layers.iter().fold(x, |x, layer| layer.forward(x))
     }
 
+    /// The output after one step more, `[n, hidden]`, and the states to go on from; without states, from zeros. For drawing: gradients
+    /// do not flow through all of the states.
+    pub fn step(&self, x: Tensor<2>, states: Option<Vec<[Tensor<2>; 2]>>) -> (Tensor<2>, Vec<[Tensor<2>; 2]>) {
+        let n = x.dims()[0];
+        let empty = |layer: &Layer| [(); 2].map(|()| Tensor::zeros([n, layer.hidden()], &x.device()));
+        let states = states.unwrap_or_else(|| self.layers.iter().map(empty).collect());
+        let mut y = x.clone();
+        let mut next = Vec::with_capacity(states.len());
+        for (layer, state) in self.layers.iter().zip(states) {
+            let state = layer.step(y, state);
+            y = state[0].clone();
+            next.push(state);
+        }
+        (y, next)
+    }
+
     /// The outputs at the last step and their mean over all, `[n, 2 * hidden]`.
     pub fn summary(&self, x: Tensor<3>) -> Tensor<2> {
         let y = self.forward(x);
@@ -239,6 +270,16 @@ mod tests {
             let logits = |x: Tensor<3>| fused::linear(stack.summary(x), head.clone(), None, Activation::Identity);
             let tape = logits(x.clone()).sum().backward();
             let expected = to_vec(x.grad(&tape).unwrap());
+            // Step by step, the outputs are the same.
+            let whole = to_vec(stack.forward(x.clone()).inner());
+            let mut states = None;
+            for t in 0..6 {
+                let moment = x.clone().detach().narrow(0, t, 1).reshape([4, 3]);
+                let (y, next) = stack.step(moment, states.take());
+                states = Some(next);
+                let apart = |(a, b): (&f32, &f32)| (a - b).abs();
+                assert!(to_vec(y.inner()).iter().zip(&whole[t * 20..]).map(apart).all(|apart| apart < 1e-6));
+            }
             let steps = |x: &Tensor<3>| -> Vec<Tensor<2>> {
                 (0..6).map(|t| x.clone().narrow(0, t, 1).reshape([4, 3])).collect()
             };
