@@ -220,6 +220,10 @@ pub(crate) struct SampleArgs {
     #[arg(long, value_name = "COLUMN=VALUE")]
     pub(crate) given: Vec<String>,
 
+    /// Of a model of series: draw as many real windows that were held back, to the left of the samples
+    #[arg(long)]
+    pub(crate) real: bool,
+
     #[command(flatten)]
     pub(crate) text: crate::commands::complete::TextArgs,
 }

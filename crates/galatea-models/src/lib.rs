@@ -7,6 +7,7 @@ mod error;
 pub mod families;
 mod model;
 pub mod nn;
+pub mod probe;
 pub mod registry;
 mod step;
 

@@ -33,10 +33,11 @@ fn specs() -> Vec<DataSpec> {
         let vocabulary = Vocabulary::Characters { characters: characters.to_owned() };
         DataSpec::Text(TextSpec { length, vocabulary, start: 0, characters_per_token: 1.0 })
     };
-    let series = |length, channels: usize| {
+    let series = |length, channels: usize, classes: usize| {
         let names = (0..channels).map(|channel| format!("channel {channel}")).collect();
         let (mean, deviation) = (vec![300.0; channels], vec![20.0; channels]);
-        DataSpec::Series(SeriesSpec { length, channels: names, mean, deviation })
+        let classes = (0..classes).map(|class| format!("class {class}")).collect();
+        DataSpec::Series(SeriesSpec { length, channels: names, mean, deviation, classes })
     };
     let table = |sizes: &[usize]| {
         let values = |size: &usize| (0..*size).map(|value| format!("value {value}")).collect();
@@ -45,7 +46,7 @@ fn specs() -> Vec<DataSpec> {
     };
     let pictures_and_points = [image(1, 12, 12, 3), image(3, 9, 14, 0), points(2, 0), points(5, 3)];
     let texts = [text(9, "\nabcdefgh"), text(2, "a"), text(3, "ab")];
-    pictures_and_points.into_iter().chain(texts).chain([series(7, 2), series(1, 1), table(&[3, 2, 4, 2])]).collect()
+    pictures_and_points.into_iter().chain(texts).chain([series(7, 2, 0), series(1, 1, 0), series(3, 2, 3), table(&[3, 2, 4, 2])]).collect()
 }
 
 /// Smooth examples that differ by index.
@@ -96,6 +97,7 @@ const REMEDIES: &[&str] = &[
     "cell = 'transformer'\npositions = 'rotary'\ntied = false\ndropout = 0.2",
     "cell = 'lstm'\ndropout = 0.2",
     "cell = 'gru'\ntied = false\nweight_decay = 0.0",
+    "unit = 'lstm'\nlayers_d = 2\nshared = 0\nr2 = 1.0\npenalty_every = 1",
     "states = 3\ncovariance = 'full'\nrestarts = 3",
     "structure = 'climb'\nparents = 2\nsmoothing = 0.5",
     "structure = 'none'",
@@ -406,6 +408,10 @@ fn bits(values: &[f64]) -> Vec<u64> {
 #[test]
 fn what_is_said_of_an_example_depends_on_it_alone() {
     for_all(|family, spec| {
+        // Of a text in which nothing changes, all examples are alike.
+        if matches!(spec, DataSpec::Text(text) if text.vocabulary.len() == 1) {
+            return;
+        }
         let mut session = session(family, spec, 1);
         train(&mut *session, 1..=STEPS);
         // With their classes, and without: then a conditional model looks for the likeliest.

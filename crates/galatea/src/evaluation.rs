@@ -13,7 +13,7 @@ use galatea_models::{SampleRequest, Session};
 use galatea_train::{Reading, Run};
 
 use crate::request::Request;
-use crate::{Error, Generator, Result, likelihood};
+use crate::{Error, Generator, Result, likelihood, texts};
 
 settings! {
     /// How a model is judged (`eval.KEY`).
@@ -22,6 +22,8 @@ settings! {
         samples: usize = 5_000, in 0..=100_000;
         /// Seed of the samples that are judged.
         seed: u64 = 1;
+        /// Of text: the temperature at which the texts that are judged are written.
+        temperature: f64 = 1.0, in 0.01..=10.0;
         /// What samples are compared by: the name of features, or `auto` for those that suit the data, if any do.
         features: String = "auto".into();
         /// A file of weights, for features that need one.
@@ -337,7 +339,9 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
     }
     if likelihood::is_way_of(data.spec()) {
         eval.check_features(data.spec())?;
-        return Ok(likelihood::read(session, data, &split.held_back, eval.samples)?.report(data.spec()));
+        let mut report = likelihood::report(session, data, split, eval)?;
+        report.rows.extend(texts::read(session, data, split, eval)?);
+        return Ok(report);
     }
     if !session.draws() {
         return read_by(session, data, split, eval);
@@ -387,7 +391,7 @@ pub(crate) fn suits(session: &dyn Session, data: &dyn Dataset) -> bool {
 }
 
 /// Most training examples that a model with a likelihood is asked about.
-const MAX_SCORED: usize = 200;
+pub(crate) const MAX_SCORED: usize = 200;
 
 /// Examples of `data` as `session` can be asked about them: with their classes where those are the ones that it knows.
 pub(crate) fn for_model(session: &dyn Session, data: &dyn Dataset, examples: HostBatch) -> HostBatch {
@@ -430,7 +434,7 @@ pub(crate) fn evenly(data: &dyn Dataset, indices: &[usize], count: usize) -> Res
 }
 
 /// The same with their classes.
-fn evenly_labelled(data: &dyn Dataset, indices: &[usize], count: usize) -> Result<HostBatch> {
+pub(crate) fn evenly_labelled(data: &dyn Dataset, indices: &[usize], count: usize) -> Result<HostBatch> {
     let count = count.min(indices.len());
     let chosen: Vec<usize> = (0..count).map(|i| indices[i * indices.len() / count]).collect();
     Ok(data.batch(&chosen)?)

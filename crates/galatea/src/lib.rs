@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+mod beside;
 mod comparing;
 mod completing;
 pub mod detect;
@@ -32,9 +33,11 @@ mod likelihood;
 pub mod more;
 mod page;
 mod request;
+mod texts;
 mod training;
 mod watch;
 
+pub use beside::held_back;
 pub use comparing::{ComparedNumber, ComparedRun, ComparedValue, RunsComparison, Standing, compare_runs, number_of};
 pub use completing::Writing;
 pub use device::{DEVICES, device};

@@ -45,7 +45,30 @@ pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
         return into_folder(&generator, &request, folder, common);
     }
     check_size(&generator, number)?;
+    if args.real {
+        return beside_real(&generator, &request, &target, drawing, common);
+    }
     put(&generator.sample(&request)?, &generator, &target, drawing.columns, common)
+}
+
+/// Windows as lines, with real ones to the left of them.
+fn beside_real(
+    generator: &Generator,
+    request: &SampleRequest,
+    target: &Target,
+    drawing: &Drawing,
+    common: &Common,
+) -> Result<ExitCode> {
+    let (Target::Grid(path), DataSpec::Series(series)) = (target, generator.spec()) else {
+        let hint = "leave `--real` out, or draw series into a `.png`";
+        return Err(Error::usage("real windows are shown beside those of series, as lines", hint).into());
+    };
+    let samples = generator.sample(request)?.values;
+    let real = galatea::held_back(&drawing.model, &common.runs, samples.rows())?;
+    let columns = drawing.columns.map_or(4, |columns| columns as usize);
+    let bytes = write::lines::beside([&real, &samples], series, columns).map_err(Error::from)?;
+    write::file(path, &bytes).map_err(Error::from)?;
+    told(path, samples.rows(), generator.spec(), common)
 }
 
 pub(crate) fn interpolate(args: InterpolateArgs, common: &Common) -> Result<ExitCode> {
@@ -264,7 +287,7 @@ fn put(
         Target::Array(path) => (path, Ok(write::npy::floats(pictures))),
         Target::Table(path) if matches!(spec, DataSpec::Table(_)) => (path, write::overview(pictures, spec, columns)),
         Target::Table(path) => match spec {
-            DataSpec::Series(series) => (path, write::csv::series(pictures, series)),
+            DataSpec::Series(series) => (path, write::csv::series(pictures, samples.labels.as_deref(), series)),
             _ => (path, write::csv::bytes(pictures, samples.labels.as_deref(), generator.classes())),
         },
         Target::Animation(path) => (path, write::gif::animation(pictures, FRAME)),
