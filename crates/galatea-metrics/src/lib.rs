@@ -22,6 +22,7 @@ pub mod memorisation;
 pub mod metric;
 pub mod mmd;
 pub mod mode_coverage;
+pub mod music;
 pub mod neighbours;
 pub mod order;
 pub mod points;

@@ -32,6 +32,7 @@ pub fn numbers() -> impl Iterator<Item = &'static Number> {
         .flat_map(|metric| metric.numbers)
         .chain(crate::likelihood::NUMBERS)
         .chain(crate::texts::NUMBERS)
+        .chain(crate::music::NUMBERS)
         .chain(crate::variational::NUMBERS)
         .chain(crate::linear_probe::NUMBERS)
 }

@@ -1,5 +1,6 @@
 //! What a model may be able to do beside training and sampling, one small trait each; see [`Ability`](crate::Ability).
 
+use galatea_data::music::Frame;
 use galatea_data::{HostBatch, HostTensor};
 
 use crate::nn::decoding::Decoding;
@@ -112,4 +113,20 @@ pub trait Complete {
         draw: (u64, u64),
         tell: &mut dyn FnMut(u32) -> bool,
     ) -> Result<()>;
+}
+
+/// A model that goes on with music.
+pub trait Compose {
+    /// `frames` frames that follow `beginning`, which may be empty, for each piece of the request, as piano rolls
+    /// `[n, frames, 88]`. Logits are divided by `temperature`; the request's truncation plays no part.
+    ///
+    /// # Errors
+    /// If the temperature makes no sense, or a class is asked for.
+    fn compose(
+        &self,
+        beginning: &[Frame],
+        frames: usize,
+        temperature: f64,
+        request: &SampleRequest,
+    ) -> Result<HostTensor>;
 }

@@ -11,7 +11,7 @@ pub mod probe;
 pub mod registry;
 mod step;
 
-pub use abilities::{Bound, Complete, Condition, Encode, Likelihood, Reconstruct, Score};
+pub use abilities::{Bound, Complete, Compose, Condition, Encode, Likelihood, Reconstruct, Score};
 pub use error::{Error, Result};
 pub use model::{Ability, Entry, Family, Info, Latent, Model, Part, Preset, Purpose, SampleRequest, Session};
 pub use nn::decoding::Decoding;

@@ -4,7 +4,7 @@
 use galatea_data::settings::{Key, Settings};
 use galatea_data::{DataSpec, HostBatch, HostTensor};
 
-use crate::abilities::{Complete, Condition, Encode, Likelihood, Reconstruct, Score};
+use crate::abilities::{Complete, Compose, Condition, Encode, Likelihood, Reconstruct, Score};
 use crate::step::{Demand, StepReport, Turn};
 use crate::{Error, Result};
 
@@ -43,6 +43,8 @@ pub enum Ability {
     Complete,
     /// Draws what is not known given what is: [`Condition`].
     Condition,
+    /// Goes on with music: [`Compose`].
+    Compose,
 }
 
 impl Ability {
@@ -55,6 +57,7 @@ impl Ability {
         Self::Likelihood,
         Self::Complete,
         Self::Condition,
+        Self::Compose,
     ];
 
     /// One word, as lists and JSON have it.
@@ -67,6 +70,7 @@ impl Ability {
             Self::Likelihood => "likelihood",
             Self::Complete => "complete",
             Self::Condition => "condition",
+            Self::Compose => "compose",
         }
     }
 
@@ -80,6 +84,7 @@ impl Ability {
             Self::Likelihood => "tells exactly how likely it takes examples to be",
             Self::Complete => "goes on with a text: `--prompt`",
             Self::Condition => "draws columns given the values of others: `--given`",
+            Self::Compose => "goes on with music: `--prompt FILE`",
         }
     }
 
@@ -93,6 +98,7 @@ impl Ability {
             Self::Likelihood => session.as_likelihood().is_some(),
             Self::Complete => session.as_complete().is_some(),
             Self::Condition => session.as_condition().is_some(),
+            Self::Compose => session.as_compose().is_some(),
         }
     }
 }
@@ -269,6 +275,11 @@ pub trait Model: Sized + Send + 'static {
         None
     }
 
+    /// The model as one that goes on with music, for families with [`Ability::Compose`].
+    fn as_compose(&self) -> Option<&dyn Compose> {
+        None
+    }
+
     /// For a model with a discriminator: how real it takes each of these examples to be, as logits. Nothing is learnt.
     ///
     /// # Errors
@@ -354,6 +365,10 @@ pub trait Session: Send {
     }
     /// See [`Model::as_condition`].
     fn as_condition(&self) -> Option<&dyn Condition> {
+        None
+    }
+    /// See [`Model::as_compose`].
+    fn as_compose(&self) -> Option<&dyn Compose> {
         None
     }
     /// See [`Model::judge`].
@@ -540,6 +555,9 @@ impl<M: Model> Session for Running<M> {
     }
     fn as_condition(&self) -> Option<&dyn Condition> {
         self.model.as_condition()
+    }
+    fn as_compose(&self) -> Option<&dyn Compose> {
+        self.model.as_compose()
     }
     fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         self.model.judge(examples)

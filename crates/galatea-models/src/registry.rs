@@ -1,7 +1,7 @@
 //! The families: one line each. Lists, help, tests and front ends are loops over this slice.
 
 use crate::families::{
-    bayesnet, dcgan, encoder, gan, hmm, iwae, lm, relgan, rgan, seqvae, timegan, vae, vaegan, vqvae,
+    bayesnet, dcgan, encoder, gan, hmm, iwae, lm, pianoroll, relgan, rgan, seqvae, timegan, vae, vaegan, vqvae,
 };
 use crate::{Entry, Error, Family, Result};
 
@@ -19,6 +19,7 @@ pub static FAMILIES: &[&dyn Family] = &[
     &Entry::<rgan::Rgan>::new(),
     &Entry::<timegan::TimeGan>::new(),
     &Entry::<seqvae::SeqVae>::new(),
+    &Entry::<pianoroll::PianoRoll>::new(),
     &Entry::<hmm::Hmm>::new(),
     &Entry::<bayesnet::BayesNet>::new(),
 ];

@@ -3,7 +3,8 @@
 
 use burn::prelude::Device;
 use galatea_data::{
-    Column, DataSpec, HostBatch, HostTensor, ImageSpec, PointSpec, SeriesSpec, TableSpec, TextSpec, Vocabulary,
+    Column, DataSpec, HostBatch, HostTensor, ImageSpec, MusicSpec, PointSpec, SeriesSpec, TableSpec, TextSpec,
+    Vocabulary,
 };
 use galatea_models::registry::FAMILIES;
 use galatea_models::{Ability, Decoding, Demand, Family, Purpose, SampleRequest, Session, Turn};
@@ -44,9 +45,14 @@ fn specs() -> Vec<DataSpec> {
         let column = |(at, size)| Column { name: format!("column {at}"), values: values(size) };
         DataSpec::Table(TableSpec { columns: sizes.iter().enumerate().map(column).collect() })
     };
+    let music = |length| DataSpec::Music(MusicSpec { length, resolution: 2, tempo: 90.0 });
     let pictures_and_points = [image(1, 12, 12, 3), image(3, 9, 14, 0), points(2, 0), points(5, 3)];
     let texts = [text(9, "\nabcdefgh"), text(2, "a"), text(3, "ab")];
-    pictures_and_points.into_iter().chain(texts).chain([series(7, 2, 0), series(1, 1, 0), series(3, 2, 3), table(&[3, 2, 4, 2])]).collect()
+    pictures_and_points
+        .into_iter()
+        .chain(texts)
+        .chain([series(7, 2, 0), series(1, 1, 0), series(3, 2, 3), table(&[3, 2, 4, 2]), music(6), music(1)])
+        .collect()
 }
 
 /// Smooth examples that differ by index.
@@ -62,6 +68,9 @@ fn batch(spec: &DataSpec, size: usize, step: u64) -> HostBatch {
     let value = |i: usize| match spec {
         DataSpec::Text(text) => whole(i, text.vocabulary.len()),
         DataSpec::Table(table) => whole(7 * i, table.columns[i % n].values.len()),
+        // Pieces of one frame and more, in which some keys sound.
+        DataSpec::Music(_) if i % n >= 88 * (1 + i / n % 5) => galatea_data::music::BEYOND,
+        DataSpec::Music(_) => f32::from(u8::from((i * i + i / 88 * 7 + i / n * 3) % 23 == 0)),
         _ => mean + size_of_one * smooth(i),
     };
     let values = (0..size * n).map(value).collect();
@@ -98,6 +107,8 @@ const REMEDIES: &[&str] = &[
     "cell = 'lstm'\ndropout = 0.2",
     "cell = 'gru'\ntied = false\nweight_decay = 0.0",
     "unit = 'lstm'\nlayers_d = 2\nshared = 0\nr2 = 1.0\npenalty_every = 1",
+    "outputs = 'independent'\ninput_dropout = 0.0",
+    "outputs = 'chord'\ncell = 'gru'\nlayers = 2\nema = 0.5",
     "states = 3\ncovariance = 'full'\nrestarts = 3",
     "structure = 'climb'\nparents = 2\nsmoothing = 0.5",
     "structure = 'none'",

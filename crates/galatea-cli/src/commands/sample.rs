@@ -24,7 +24,14 @@ pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
         let (number, usual) = (args.number.unwrap_or(1), Path::new(DEFAULT_OUTPUT));
         return super::complete::write_texts(&generator, drawing, &args.text, number, usual, common);
     }
+    if let Some(music) = generator.music() {
+        let request = request(drawing, args.number.unwrap_or(1), &generator)?;
+        return super::compose::write_music(&generator, music, &args, &request, common);
+    }
     args.text.refuse(generator.spec())?;
+    if args.soundfont.is_some() {
+        return Err(Error::usage("`--soundfont` is for models of music", "leave it out").into());
+    }
     let number = args.number.unwrap_or(100);
     let request = request(drawing, number, &generator)?;
     // A table is no picture, and text without a prompt is read here.
@@ -162,6 +169,7 @@ pub(crate) fn called(spec: &DataSpec) -> &'static str {
         DataSpec::Series(_) => "windows",
         DataSpec::Table(_) => "rows",
         DataSpec::Text(_) => "texts",
+        DataSpec::Music(_) => "pieces",
         other => other.kind(),
     }
 }

@@ -7,6 +7,7 @@ pub mod gan;
 pub mod hmm;
 pub mod iwae;
 pub mod lm;
+pub mod pianoroll;
 pub mod relgan;
 pub mod rgan;
 pub mod seqvae;
