@@ -180,7 +180,7 @@ impl Request {
             layers.put_under(family, usual)?;
             plan = layers.plan(family)?;
         }
-        let source = self.data.clone().or(layers.source).unwrap_or_else(|| DEFAULT_DATA.to_owned());
+        let source = self.data.clone().or(layers.source.clone()).unwrap_or_else(|| DEFAULT_DATA.to_owned());
         let model = family.resolve(&layers.model, data.spec())?;
         if let (Some(most), true) = (family.most_epochs(), layers.leaves_steps()) {
             let batch = model.get("batch").and_then(Value::as_integer).map_or(1, |batch| batch.max(1) as u64);
