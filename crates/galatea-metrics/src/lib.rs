@@ -26,6 +26,7 @@ pub mod progress;
 pub mod realism;
 mod report;
 pub mod sliced_wasserstein;
+pub mod synthetic;
 pub mod two_sample;
 pub mod variational;
 

@@ -28,6 +28,7 @@ pub fn numbers() -> impl Iterator<Item = &'static Number> {
         .flat_map(|metric| metric.numbers)
         .chain(crate::likelihood::NUMBERS)
         .chain(crate::variational::NUMBERS)
+        .chain(crate::synthetic::NUMBERS)
 }
 
 /// A way to compare samples with real data: one number, or some that are computed together.

@@ -5,14 +5,14 @@ pub mod classifier;
 pub mod encoder;
 mod error;
 pub mod families;
+pub mod inverter;
 mod model;
 pub mod nn;
 pub mod registry;
 
-pub use abilities::{Bound, Complete, Condition, Encode, Likelihood, Reconstruct, Score};
+pub use abilities::{Bound, Complete, Condition, Encode, Invert, Latent, Likelihood, Reconstruct, Score, Slope};
 pub use error::{Error, Result};
 pub use model::{
-    Ability, Demand, Entry, Family, Info, Latent, Model, Part, Preset, Purpose, SampleRequest, Session, StepReport,
-    Turn,
+    Ability, Demand, Entry, Family, Info, Model, Part, Preset, Purpose, SampleRequest, Session, StepReport, Turn,
 };
 pub use nn::decoding::Decoding;

@@ -22,7 +22,8 @@ use crate::nn::optimizer::Optimized;
 use crate::nn::remedy::Crowd;
 use crate::nn::{average, weights};
 use crate::{
-    Ability, Demand, Error, Info, Latent, Model, Part, Preset, Purpose, Result, SampleRequest, StepReport, Turn,
+    Ability, Demand, Error, Info, Invert, Latent, Model, Part, Preset, Purpose, Result, SampleRequest, Slope,
+    StepReport, Turn,
 };
 
 choice! {
@@ -110,13 +111,11 @@ impl Model for Dcgan {
         paper: "Radford et al. 2016, Unsupervised Representation Learning with DCGANs, arXiv:1511.06434",
         differs: "R1 in place of the discriminator's batch normalisation; weight averaging; classes by projection",
         modalities: &["images"],
-        abilities: &[Ability::Latent],
+        abilities: &[Ability::Latent, Ability::Invert],
     };
 
     const PRESETS: &'static [Preset] = &[STACKED, SMALL_DATA];
-
     const STEPS: u64 = 12_000;
-
     type Config = Config;
 
     fn check(config: &Config, spec: &DataSpec) -> Result<()> {
@@ -241,6 +240,10 @@ impl Model for Dcgan {
         Some(self)
     }
 
+    fn as_invert(&self) -> Option<&dyn Invert> {
+        Some(self)
+    }
+
     fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         self.game.judge_alone::<4>(&*self.discriminator, examples, &self.shape)
     }
@@ -282,6 +285,26 @@ impl Latent for Dcgan {
         let values = self.game.draw_in_batches(latents, labels, &device, draw)?;
         let [channels, height, width] = self.shape;
         Ok(HostTensor::new([latents.rows(), channels, height, width], values))
+    }
+
+    fn first_layer(&self) -> Option<HostTensor> {
+        Some(weights::first_rows(&self.sampler().start.weight.val(), self.game.settings.latent))
+    }
+}
+
+impl Invert for Dcgan {
+    fn pull(&self, z: &HostTensor, labels: Option<&[u32]>, slope: Slope<'_>) -> Result<[HostTensor; 2]> {
+        let generator = self.sampler().clone().train().no_grad();
+        self.game.pull(z, labels, |z, labels| generator.forward_fixed(z, labels), slope)
+    }
+
+    fn pull_features(
+        &self,
+        x: &HostTensor,
+        labels: Option<&[u32]>,
+        slope: Slope<'_>,
+    ) -> Result<Option<[HostTensor; 2]>> {
+        self.game.pull_features::<4>(&self.discriminator.frozen(), x, labels, slope)
     }
 }
 
@@ -559,40 +582,4 @@ impl Critic<4> for Discriminator {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::nn::adversarial::tests::{crowded, packs, slope_is_the_gradient};
-
-    #[test]
-    fn the_slope_of_packs_that_are_told_of_each_other_is_exact() {
-        let config = Config { width: 4, max_width: 8, adversarial: crowded(), ..Config::default() };
-        let device = Device::flex().autodiff();
-        for classes in [0, 6] {
-            let critic = Discriminator::new(&config, [6, 17, 14], classes, &mut WeightDraw::new(1, &device));
-            slope_is_the_gradient(&critic, packs([6, 6, 17, 14], classes));
-        }
-    }
-
-    #[test]
-    fn what_batches_settle_is_what_they_settle_together() {
-        let config = Config { width: 4, max_width: 8, ..Config::default() };
-        let device = Device::flex().autodiff();
-        let generator = Generator::new(&config, [1, 16, 16], 0, &mut WeightDraw::new(1, &device)).valid();
-        let device = Device::flex();
-        let request = SampleRequest::new(0, 12);
-        let z = from_vec(
-            noise::sample_latents(3, request.range, config.adversarial.latent).values,
-            [12, config.adversarial.latent],
-            &device,
-        );
-        let first = |batches: Vec<Tensor<2>>| {
-            let settled = generator.clone().settled(batches.into_iter().map(|z| (z, None)));
-            [settled.norms[0].mean.val(), settled.norms[0].variance.val()].map(to_vec)
-        };
-        // Of the first layer it is the same exactly: nothing before it depends on the batch.
-        let (whole, parts) = (first(vec![z.clone()]), first(z.split(4, 0)));
-        for (whole, parts) in whole.iter().flatten().zip(parts.iter().flatten()) {
-            assert!((whole - parts).abs() < 1e-5 * (1.0 + whole.abs()), "{whole} and {parts}");
-        }
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ pub mod network;
 pub mod noise;
 pub mod optimizer;
 pub mod penalty;
+mod pulling;
 pub mod remedy;
 pub mod scale;
 pub mod sequential;
