@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-pub(crate) use uses::{AugmentArgs, DetectArgs, ReconstructArgs};
+pub(crate) use uses::{AugmentArgs, DetectArgs, EditArgs, ReconstructArgs};
 
 /// Train, judge and use generative models on your own pictures and text.
 #[derive(Debug, Parser)]
@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Walk through the latent space from sample to sample, or between your own pictures
     Interpolate(InterpolateArgs),
+    /// Change samples or your own pictures along directions of the latent space, or by sums
+    Edit(EditArgs),
     /// Give examples back as a trained model understands them
     Reconstruct(ReconstructArgs),
     /// Find the examples that are unlike those that a model has learnt

@@ -1,5 +1,6 @@
 //! What pictures are compared by: features are part of the name of every number that rests on them.
 
+mod edges;
 mod inception;
 mod own;
 mod pickle;
@@ -103,8 +104,17 @@ impl<'a> Opening<'a> {
 }
 
 /// Every kind of features; the first that suits is taken when none are named. Adding one is its file and its line.
-pub static KINDS: &[&Kind] =
-    &[&DIGITS_LENET, &POINTS, &WINDOWS, &PIXELS, &random_conv::KIND, &own::KIND, &trained::KIND, &inception::KIND];
+pub static KINDS: &[&Kind] = &[
+    &DIGITS_LENET,
+    &POINTS,
+    &WINDOWS,
+    &PIXELS,
+    &random_conv::KIND,
+    &edges::KIND,
+    &own::KIND,
+    &trained::KIND,
+    &inception::KIND,
+];
 
 /// The features for data like these, if there are any.
 ///

@@ -34,6 +34,7 @@ pub mod realism;
 pub mod repetition;
 mod report;
 pub mod sliced_wasserstein;
+pub mod synthetic;
 pub mod texts;
 pub mod train_on_samples;
 pub mod two_sample;

@@ -35,6 +35,7 @@ pub fn numbers() -> impl Iterator<Item = &'static Number> {
         .chain(crate::music::NUMBERS)
         .chain(crate::variational::NUMBERS)
         .chain(crate::linear_probe::NUMBERS)
+        .chain(crate::synthetic::NUMBERS)
 }
 
 /// A way to compare samples with real data: one number, or some that are computed together.

@@ -6,6 +6,26 @@ use galatea_data::{HostBatch, HostTensor};
 use crate::nn::decoding::Decoding;
 use crate::{Result, SampleRequest};
 
+/// A model that turns latent vectors into samples.
+pub trait Latent {
+    /// Length of a latent vector.
+    fn latent_len(&self) -> usize;
+
+    /// The latent vectors of the samples that `request` names: `[n, latent_len]`.
+    fn latents(&self, request: &SampleRequest) -> HostTensor;
+
+    /// Samples from latent vectors `[n, latent_len]`, one class per vector where the model is conditional.
+    ///
+    /// # Errors
+    /// If the shape is another one, or classes are missing or unknown.
+    fn decode(&self, latents: &HostTensor, labels: Option<&[u32]>) -> Result<HostTensor>;
+
+    /// The weights by which the first layer takes latent vectors, `[latent_len, outputs]`, where it is a linear one.
+    fn first_layer(&self) -> Option<HostTensor> {
+        None
+    }
+}
+
 /// A model that finds latent vectors of examples.
 ///
 /// Where a conditional model is given no labels, it takes the class under which an example is most likely. What it says of an
@@ -129,4 +149,29 @@ pub trait Compose {
         temperature: f64,
         request: &SampleRequest,
     ) -> Result<HostTensor>;
+}
+
+/// Makes a gradient by something of its value.
+pub type Slope<'a> = &'a mut dyn FnMut(&HostTensor) -> HostTensor;
+
+/// A generator through which gradients are known, so that latent vectors of examples can be looked for: see
+/// [`Inverter`](crate::inverter::Inverter).
+pub trait Invert {
+    /// What is drawn from latent vectors `[n, latent_len]`, and the gradient by these of what has the gradient `slope` by what is drawn.
+    ///
+    /// # Errors
+    /// If the shape is another one, or classes are missing or unknown.
+    fn pull(&self, latents: &HostTensor, labels: Option<&[u32]>, slope: Slope<'_>) -> Result<[HostTensor; 2]>;
+
+    /// The same of the discriminator's last hidden layer, `[n, width]`, and examples; `None` where it judges several at once. It means
+    /// something of a model that was read back whole.
+    ///
+    /// # Errors
+    /// If examples are of another shape, or classes are missing or unknown.
+    fn pull_features(
+        &self,
+        examples: &HostTensor,
+        labels: Option<&[u32]>,
+        slope: Slope<'_>,
+    ) -> Result<Option<[HostTensor; 2]>>;
 }

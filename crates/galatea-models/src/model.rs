@@ -4,7 +4,7 @@
 use galatea_data::settings::{Key, Settings};
 use galatea_data::{DataSpec, HostBatch, HostTensor};
 
-use crate::abilities::{Complete, Compose, Condition, Encode, Likelihood, Reconstruct, Score};
+use crate::abilities::{Complete, Compose, Condition, Encode, Invert, Latent, Likelihood, Reconstruct, Score};
 use crate::step::{Demand, StepReport, Turn};
 use crate::{Error, Result};
 
@@ -33,6 +33,8 @@ pub enum Ability {
     Latent,
     /// Finds latent vectors of examples: [`Encode`].
     Encode,
+    /// Lets latent vectors of examples be looked for: [`Invert`].
+    Invert,
     /// Gives examples back as it understands them: [`Reconstruct`].
     Reconstruct,
     /// Bounds and samples how likely it takes examples to be: [`Score`].
@@ -52,6 +54,7 @@ impl Ability {
     pub const ALL: &'static [Self] = &[
         Self::Latent,
         Self::Encode,
+        Self::Invert,
         Self::Reconstruct,
         Self::Score,
         Self::Likelihood,
@@ -65,6 +68,7 @@ impl Ability {
         match self {
             Self::Latent => "latent",
             Self::Encode => "encode",
+            Self::Invert => "invert",
             Self::Reconstruct => "reconstruct",
             Self::Score => "score",
             Self::Likelihood => "likelihood",
@@ -79,6 +83,7 @@ impl Ability {
         match self {
             Self::Latent => "turns latent vectors into samples: interpolation",
             Self::Encode => "finds latent vectors of examples: interpolation between your own, attributes",
+            Self::Invert => "lets latent vectors of examples be looked for: reconstruction, odd ones out",
             Self::Reconstruct => "gives examples back as it understands them",
             Self::Score => "bounds how likely it takes examples to be: log likelihood, odd ones out",
             Self::Likelihood => "tells exactly how likely it takes examples to be",
@@ -93,6 +98,7 @@ impl Ability {
         match self {
             Self::Latent => session.as_latent().is_some(),
             Self::Encode => session.as_encode().is_some(),
+            Self::Invert => session.as_invert().is_some(),
             Self::Reconstruct => session.as_reconstruct().is_some(),
             Self::Score => session.as_score().is_some(),
             Self::Likelihood => session.as_likelihood().is_some(),
@@ -250,6 +256,11 @@ pub trait Model: Sized + Send + 'static {
         None
     }
 
+    /// The model as a generator whose latent vectors can be looked for, for families with [`Ability::Invert`].
+    fn as_invert(&self) -> Option<&dyn Invert> {
+        None
+    }
+
     /// The model as something that gives examples back, for families with [`Ability::Reconstruct`].
     fn as_reconstruct(&self) -> Option<&dyn Reconstruct> {
         None
@@ -287,21 +298,6 @@ pub trait Model: Sized + Send + 'static {
     fn judge(&self, _examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         Ok(None)
     }
-}
-
-/// A model that turns latent vectors into samples.
-pub trait Latent {
-    /// Length of a latent vector.
-    fn latent_len(&self) -> usize;
-
-    /// The latent vectors of the samples that `request` names: `[n, latent_len]`.
-    fn latents(&self, request: &SampleRequest) -> HostTensor;
-
-    /// Samples from latent vectors `[n, latent_len]`, one class per vector where the model is conditional.
-    ///
-    /// # Errors
-    /// If the shape is another one, or classes are missing or unknown.
-    fn decode(&self, latents: &HostTensor, labels: Option<&[u32]>) -> Result<HostTensor>;
 }
 
 /// A model under training or in use, whatever its family: the object-safe form of [`Model`].
@@ -345,6 +341,10 @@ pub trait Session: Send {
     fn as_latent(&self) -> Option<&dyn Latent>;
     /// See [`Model::as_encode`].
     fn as_encode(&self) -> Option<&dyn Encode> {
+        None
+    }
+    /// See [`Model::as_invert`].
+    fn as_invert(&self) -> Option<&dyn Invert> {
         None
     }
     /// See [`Model::as_reconstruct`].
@@ -540,6 +540,9 @@ impl<M: Model> Session for Running<M> {
     }
     fn as_encode(&self) -> Option<&dyn Encode> {
         self.model.as_encode()
+    }
+    fn as_invert(&self) -> Option<&dyn Invert> {
+        self.model.as_invert()
     }
     fn as_reconstruct(&self) -> Option<&dyn Reconstruct> {
         self.model.as_reconstruct()

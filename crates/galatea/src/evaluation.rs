@@ -391,6 +391,10 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
     let modes = modes.as_ref().map(|[drawn, real]| [drawn, real]);
     let reference = Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features, modes };
     let mut report = galatea_metrics::evaluate(&samples, reference)?;
+    if !session.classes().is_empty() && session.classes() == data.spec().classes() {
+        let seen = evenly_labelled(data, &split.train, MAX_CLASSIFIED)?;
+        galatea_metrics::synthetic::add(&mut report, session, &unseen, &seen, eval.seed)?;
+    }
     if session.as_score().is_some() {
         let seen = match split.train.is_empty() {
             true => None,
@@ -436,6 +440,8 @@ fn pieces(count: usize, get: &dyn Fn(Range<u64>) -> Result<HostTensor>) -> Resul
     Ok(pieces)
 }
 
+/// Most training examples that a classifier learns from, beside as many samples.
+const MAX_CLASSIFIED: usize = 5_000;
 /// Most training examples that a model with a likelihood is asked about.
 pub(crate) const MAX_SCORED: usize = 200;
 

@@ -130,10 +130,10 @@ fn between(args: &InterpolateArgs, generator: &Generator, common: &Common) -> Re
 }
 
 /// The same pictures, then in reverse all but the last and the first, so that an animation does not jump.
-fn and_back(walk: &HostTensor) -> HostTensor {
+pub(crate) fn and_back(walk: &HostTensor) -> HostTensor {
     let n = walk.rows();
     let mut values = walk.values.clone();
-    (1..n - 1).rev().for_each(|i| values.extend_from_slice(walk.row(i)));
+    (1..n.max(1) - 1).rev().for_each(|i| values.extend_from_slice(walk.row(i)));
     let mut shape = walk.shape.clone();
     shape[0] = values.len() / walk.row_len().max(1);
     HostTensor::new(shape, values)
@@ -183,7 +183,7 @@ pub(crate) fn open(model: &Path, checkpoint: &Checkpoint, common: &Common) -> Re
     Ok(generator)
 }
 
-fn request(drawing: &Drawing, number: u64, generator: &Generator) -> Result<SampleRequest> {
+pub(crate) fn request(drawing: &Drawing, number: u64, generator: &Generator) -> Result<SampleRequest> {
     let class = drawing.class.as_deref().map(|class| class_index(class, generator)).transpose()?;
     Ok(SampleRequest { class, truncation: drawing.truncation, ..SampleRequest::new(drawing.seed, number) })
 }
@@ -267,7 +267,7 @@ impl<'a> Target<'a> {
     }
 }
 
-fn put(
+pub(crate) fn put(
     samples: &HostBatch,
     generator: &Generator,
     target: &Target,

@@ -17,6 +17,7 @@ pub mod network;
 pub mod noise;
 pub mod optimizer;
 pub mod penalty;
+mod pulling;
 pub mod quantised;
 pub mod recurrent;
 pub mod remedy;
