@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-pub(crate) use uses::{AugmentArgs, DetectArgs, ReconstructArgs, StatesArgs};
+pub(crate) use uses::{AugmentArgs, DetectArgs, EditArgs, ReconstructArgs, StatesArgs};
 
 /// Train, judge and use generative models on your own pictures and text.
 #[derive(Debug, Parser)]
@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Walk through the latent space from sample to sample, or between your own pictures
     Interpolate(InterpolateArgs),
+    /// Change samples or your own pictures along directions of the latent space, or by sums
+    Edit(EditArgs),
     /// Give examples back as a trained model understands them
     Reconstruct(ReconstructArgs),
     /// Tell which hidden states lie behind data
@@ -222,6 +224,10 @@ pub(crate) struct SampleArgs {
     /// Of a model of a table: only rows with this value; may be given several times
     #[arg(long, value_name = "COLUMN=VALUE")]
     pub(crate) given: Vec<String>,
+
+    /// Of a model of series: draw as many real windows that were held back, to the left of the samples
+    #[arg(long)]
+    pub(crate) real: bool,
 
     #[command(flatten)]
     pub(crate) text: crate::commands::complete::TextArgs,

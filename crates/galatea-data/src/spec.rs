@@ -142,7 +142,8 @@ impl DataSpec {
         match self {
             Self::Images(image) => &image.classes,
             Self::Points(points) => &points.classes,
-            Self::Text(_) | Self::Series(_) | Self::Table(_) | Self::Music(_) => &[],
+            Self::Series(series) => &series.classes,
+            Self::Text(_) | Self::Table(_) | Self::Music(_) => &[],
         }
     }
 }
@@ -173,7 +174,11 @@ impl std::fmt::Display for DataSpec {
             }
             Self::Series(SeriesSpec { length, channels, .. }) => {
                 let plural = if channels.len() == 1 { "" } else { "s" };
-                write!(f, "windows of {length} moments of {} channel{plural}", channels.len())
+                write!(f, "windows of {length} moments of {} channel{plural}", channels.len())?;
+                match self.classes().len() {
+                    0 => Ok(()),
+                    n => write!(f, ", {n} classes"),
+                }
             }
             Self::Table(table) => write!(f, "rows of {} columns", table.columns.len()),
             Self::Music(music) => {

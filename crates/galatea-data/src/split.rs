@@ -108,6 +108,14 @@ mod tests {
     }
 
     #[test]
+    fn digits_are_split_as_is_written_for_others() {
+        let written = include_str!("../../../bench/peers/digits-held-back.txt");
+        let written: Vec<usize> = written.split_whitespace().map(|number| number.parse().unwrap()).collect();
+        let digits = crate::open("digits", &crate::DataOptions::default()).unwrap();
+        assert_eq!(split(&*digits, 0.1).held_back, written);
+    }
+
+    #[test]
     fn at_most_five_thousand_and_at_least_one_to_train_on() {
         assert_eq!(split_labels(&vec![0; 100_000], 0.1).held_back.len(), 5_000);
         assert_eq!(split_labels(&[0], 0.5), Split { train: vec![0], held_back: vec![] });

@@ -1,93 +1,29 @@
-//! What a model may be able to do beside training and sampling, one small trait each, and the list of them, [`Ability`].
+//! What a model may be able to do beside training and sampling, one small trait each, see [`Ability`](crate::Ability).
 
 use galatea_data::music::Frame;
 use galatea_data::write::graph::Graph;
 use galatea_data::{HostBatch, HostTensor};
 
 use crate::nn::decoding::Decoding;
-use crate::{Latent, Result, SampleRequest, Session};
+use crate::{Result, SampleRequest};
 
-/// What a family may be able to do beside training and sampling; each has its trait and its accessor in [`Session`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Ability {
-    /// Turns latent vectors into samples: [`Latent`].
-    Latent,
-    /// Finds latent vectors of examples: [`Encode`].
-    Encode,
-    /// Gives examples back as it understands them: [`Reconstruct`].
-    Reconstruct,
-    /// Bounds and samples how likely it takes examples to be: [`Score`].
-    Score,
-    /// Tells exactly how likely examples are: [`Likelihood`].
-    Likelihood,
-    /// Goes on with what it is given: [`Complete`].
-    Complete,
-    /// Draws what is not known given what is: [`Condition`].
-    Condition,
-    /// Goes on with music: [`Compose`].
-    Compose,
-    /// Tells hidden states: [`States`].
-    States,
-}
+/// A model that turns latent vectors into samples.
+pub trait Latent {
+    /// Length of a latent vector.
+    fn latent_len(&self) -> usize;
 
-impl Ability {
-    /// All of them.
-    pub const ALL: &'static [Self] = &[
-        Self::Latent,
-        Self::Encode,
-        Self::Reconstruct,
-        Self::Score,
-        Self::Likelihood,
-        Self::Complete,
-        Self::Condition,
-        Self::Compose,
-        Self::States,
-    ];
+    /// The latent vectors of the samples that `request` names: `[n, latent_len]`.
+    fn latents(&self, request: &SampleRequest) -> HostTensor;
 
-    /// One word, as lists and JSON have it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Latent => "latent",
-            Self::Encode => "encode",
-            Self::Reconstruct => "reconstruct",
-            Self::Score => "score",
-            Self::Likelihood => "likelihood",
-            Self::Complete => "complete",
-            Self::Condition => "condition",
-            Self::Compose => "compose",
-            Self::States => "states",
-        }
-    }
+    /// Samples from latent vectors `[n, latent_len]`, one class per vector where the model is conditional.
+    ///
+    /// # Errors
+    /// If the shape is another one, or classes are missing or unknown.
+    fn decode(&self, latents: &HostTensor, labels: Option<&[u32]>) -> Result<HostTensor>;
 
-    /// What it is good for, in half a line.
-    pub fn summary(self) -> &'static str {
-        match self {
-            Self::Latent => "turns latent vectors into samples: interpolation",
-            Self::Encode => "finds latent vectors of examples: interpolation between your own, attributes",
-            Self::Reconstruct => "gives examples back as it understands them",
-            Self::Score => "bounds how likely it takes examples to be: log likelihood, odd ones out",
-            Self::Likelihood => "tells exactly how likely it takes examples to be",
-            Self::Complete => "goes on with a text: `--prompt`",
-            Self::Condition => "draws columns given the values of others: `--given`",
-            Self::Compose => "goes on with music: `--prompt FILE`",
-            Self::States => "tells which hidden states lie behind data: `galatea states`",
-        }
-    }
-
-    /// Whether `session` has it.
-    pub fn is_of(self, session: &dyn Session) -> bool {
-        match self {
-            Self::Latent => session.as_latent().is_some(),
-            Self::Encode => session.as_encode().is_some(),
-            Self::Reconstruct => session.as_reconstruct().is_some(),
-            Self::Score => session.as_score().is_some(),
-            Self::Likelihood => session.as_likelihood().is_some(),
-            Self::Complete => session.as_complete().is_some(),
-            Self::Condition => session.as_condition().is_some(),
-            Self::Compose => session.as_compose().is_some(),
-            Self::States => session.as_states().is_some(),
-        }
+    /// The weights by which the first layer takes latent vectors, `[latent_len, outputs]`, where it is a linear one.
+    fn first_layer(&self) -> Option<HostTensor> {
+        None
     }
 }
 
@@ -96,7 +32,8 @@ impl Ability {
 /// Where a conditional model is given no labels, it takes the class under which an example is most likely. What it says of an
 /// example depends on that example alone, never on its batch.
 pub trait Encode {
-    /// The latent vectors that it believes examples to come from: means `[n, latent_len]`.
+    /// The latent vectors that it believes examples to come from: means `[n, latent_len]`; of a model that draws nothing, what
+    /// it reads from them, `[n, features]`.
     ///
     /// # Errors
     /// If the examples do not fit the model.
@@ -223,4 +160,29 @@ pub trait States {
     /// # Errors
     /// If the examples do not fit the model.
     fn states(&self, examples: &HostBatch) -> Result<Vec<Vec<(usize, f64)>>>;
+}
+
+/// Makes a gradient by something of its value.
+pub type Slope<'a> = &'a mut dyn FnMut(&HostTensor) -> HostTensor;
+
+/// A generator through which gradients are known, so that latent vectors of examples can be looked for: see
+/// [`Inverter`](crate::inverter::Inverter).
+pub trait Invert {
+    /// What is drawn from latent vectors `[n, latent_len]`, and the gradient by these of what has the gradient `slope` by what is drawn.
+    ///
+    /// # Errors
+    /// If the shape is another one, or classes are missing or unknown.
+    fn pull(&self, latents: &HostTensor, labels: Option<&[u32]>, slope: Slope<'_>) -> Result<[HostTensor; 2]>;
+
+    /// The same of the discriminator's last hidden layer, `[n, width]`, and examples; `None` where it judges several at once. It means
+    /// something of a model that was read back whole.
+    ///
+    /// # Errors
+    /// If examples are of another shape, or classes are missing or unknown.
+    fn pull_features(
+        &self,
+        examples: &HostTensor,
+        labels: Option<&[u32]>,
+        slope: Slope<'_>,
+    ) -> Result<Option<[HostTensor; 2]>>;
 }

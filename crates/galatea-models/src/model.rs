@@ -4,7 +4,8 @@
 use galatea_data::settings::{Key, Settings};
 use galatea_data::{DataSpec, HostBatch, HostTensor};
 
-use crate::abilities::{Ability, Complete, Compose, Condition, Encode, Likelihood, Reconstruct, Score, States};
+use crate::abilities::{Complete, Compose, Condition, Encode, Invert, Latent, Likelihood, Reconstruct, Score, States};
+use crate::step::{Demand, StepReport, Turn};
 use crate::{Error, Result};
 
 /// A family as help texts, lists and pages show it.
@@ -24,6 +25,96 @@ pub struct Info {
     pub abilities: &'static [Ability],
 }
 
+/// What a family may be able to do beside training and sampling; each has its trait and its accessor in [`Session`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ability {
+    /// Turns latent vectors into samples: [`Latent`].
+    Latent,
+    /// Finds latent vectors of examples: [`Encode`].
+    Encode,
+    /// Lets latent vectors of examples be looked for: [`Invert`].
+    Invert,
+    /// Gives examples back as it understands them: [`Reconstruct`].
+    Reconstruct,
+    /// Bounds and samples how likely it takes examples to be: [`Score`].
+    Score,
+    /// Tells exactly how likely examples are: [`Likelihood`].
+    Likelihood,
+    /// Goes on with what it is given: [`Complete`].
+    Complete,
+    /// Draws what is not known given what is: [`Condition`].
+    Condition,
+    /// Goes on with music: [`Compose`].
+    Compose,
+    /// Tells hidden states: [`States`].
+    States,
+}
+
+impl Ability {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::Latent,
+        Self::Encode,
+        Self::Invert,
+        Self::Reconstruct,
+        Self::Score,
+        Self::Likelihood,
+        Self::Complete,
+        Self::Condition,
+        Self::Compose,
+        Self::States,
+    ];
+
+    /// One word, as lists and JSON have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Latent => "latent",
+            Self::Encode => "encode",
+            Self::Invert => "invert",
+            Self::Reconstruct => "reconstruct",
+            Self::Score => "score",
+            Self::Likelihood => "likelihood",
+            Self::Complete => "complete",
+            Self::Condition => "condition",
+            Self::Compose => "compose",
+            Self::States => "states",
+        }
+    }
+
+    /// What it is good for, in half a line.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Latent => "turns latent vectors into samples: interpolation",
+            Self::Encode => "finds latent vectors of examples: interpolation between your own, attributes",
+            Self::Invert => "lets latent vectors of examples be looked for: reconstruction, odd ones out",
+            Self::Reconstruct => "gives examples back as it understands them",
+            Self::Score => "bounds how likely it takes examples to be: log likelihood, odd ones out",
+            Self::Likelihood => "tells exactly how likely it takes examples to be",
+            Self::Complete => "goes on with a text: `--prompt`",
+            Self::Condition => "draws columns given the values of others: `--given`",
+            Self::Compose => "goes on with music: `--prompt FILE`",
+            Self::States => "tells which hidden states lie behind data: `galatea states`",
+        }
+    }
+
+    /// Whether `session` has it.
+    pub fn is_of(self, session: &dyn Session) -> bool {
+        match self {
+            Self::Latent => session.as_latent().is_some(),
+            Self::Encode => session.as_encode().is_some(),
+            Self::Invert => session.as_invert().is_some(),
+            Self::Reconstruct => session.as_reconstruct().is_some(),
+            Self::Score => session.as_score().is_some(),
+            Self::Likelihood => session.as_likelihood().is_some(),
+            Self::Complete => session.as_complete().is_some(),
+            Self::Condition => session.as_condition().is_some(),
+            Self::Compose => session.as_compose().is_some(),
+            Self::States => session.as_states().is_some(),
+        }
+    }
+}
+
 /// A named set of settings of a family.
 #[derive(Clone, Copy, Debug)]
 pub struct Preset {
@@ -33,60 +124,6 @@ pub struct Preset {
     pub summary: &'static str,
     /// The settings in TOML: keys of the family, and of the loop in a `[train]` table.
     pub settings: &'static str,
-}
-
-/// Where training stands. Everything random in a step is a pure function of `seed` and `step`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
-    /// The seed of the run.
-    pub seed: u64,
-    /// Number of this step; the first is 1.
-    pub step: u64,
-    /// Number of steps of the whole run, which schedules are laid over.
-    pub steps: u64,
-}
-
-impl Turn {
-    /// Share of the run that is done when this step begins: in `[0, 1)`.
-    pub fn progress(&self) -> f64 {
-        (self.step - 1) as f64 / self.steps.max(1) as f64
-    }
-}
-
-/// What a model wants to be given at each step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Demand {
-    /// Examples in one batch; [`Demand::ALL`] for all that are trained on.
-    pub batch: usize,
-    /// Batches in one step.
-    pub batches: usize,
-}
-
-impl Demand {
-    /// All examples in one batch, in their order; of those that overlap, as many as do not.
-    pub const ALL: usize = 0;
-}
-
-/// What a step has to say. Every value must be finite: the loop stops at the first that is not.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct StepReport {
-    /// Names and values: `loss_d`, `loss_g`, `d_real`, `d_fake`, ... What a step did not compute is left out.
-    pub scalars: Vec<(&'static str, f64)>,
-}
-
-impl StepReport {
-    /// Notes a value, in place of an earlier one of this name.
-    pub fn note(&mut self, name: &'static str, value: f64) {
-        match self.scalars.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, old)) => *old = value,
-            None => self.scalars.push((name, value)),
-        }
-    }
-
-    /// The value of `name`.
-    pub fn get(&self, name: &str) -> Option<f64> {
-        self.scalars.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
-    }
 }
 
 /// Which samples are wanted.
@@ -160,8 +197,13 @@ pub trait Model: Sized + Send + 'static {
     const PRESETS: &'static [Preset] = &[];
     /// Presets that are taken where none is named: kind of data and preset, `[("points", "points")]`.
     const USUAL_PRESETS: &'static [(&'static str, &'static str)] = &[];
+    /// Whether it draws samples; a model that only reads examples does not, and is judged by what it reads.
+    const DRAWS: bool = true;
     /// Training steps where nobody says how many.
     const STEPS: u64;
+    /// Times that a run goes through its examples, at most, where nobody says how many steps: for families that learn few
+    /// examples by heart, or that are done with them sooner.
+    const MOST_EPOCHS: Option<u64> = None;
     /// Its settings.
     type Config: Settings;
 
@@ -189,7 +231,7 @@ pub trait Model: Sized + Send + 'static {
     /// Draws samples, shaped and scaled as the data were.
     ///
     /// # Errors
-    /// If the request names a class that the model does not have.
+    /// If the request names a class that the model does not have, or it draws none: see [`DRAWS`](Self::DRAWS).
     fn sample(&self, request: &SampleRequest) -> Result<HostBatch>;
 
     /// The classes that can be asked for, in label order; empty for a model that ignores labels.
@@ -217,6 +259,11 @@ pub trait Model: Sized + Send + 'static {
 
     /// The model as an encoder of examples, for families with [`Ability::Encode`].
     fn as_encode(&self) -> Option<&dyn Encode> {
+        None
+    }
+
+    /// The model as a generator whose latent vectors can be looked for, for families with [`Ability::Invert`].
+    fn as_invert(&self) -> Option<&dyn Invert> {
         None
     }
 
@@ -264,21 +311,6 @@ pub trait Model: Sized + Send + 'static {
     }
 }
 
-/// A model that turns latent vectors into samples.
-pub trait Latent {
-    /// Length of a latent vector.
-    fn latent_len(&self) -> usize;
-
-    /// The latent vectors of the samples that `request` names: `[n, latent_len]`.
-    fn latents(&self, request: &SampleRequest) -> HostTensor;
-
-    /// Samples from latent vectors `[n, latent_len]`, one class per vector where the model is conditional.
-    ///
-    /// # Errors
-    /// If the shape is another one, or classes are missing or unknown.
-    fn decode(&self, latents: &HostTensor, labels: Option<&[u32]>) -> Result<HostTensor>;
-}
-
 /// A model under training or in use, whatever its family: the object-safe form of [`Model`].
 pub trait Session: Send {
     /// Its family.
@@ -287,6 +319,10 @@ pub trait Session: Send {
     fn config(&self) -> toml::Table;
     /// The data that it is sized for.
     fn spec(&self) -> &DataSpec;
+    /// See [`Model::DRAWS`].
+    fn draws(&self) -> bool {
+        true
+    }
     /// See [`Model::demand`].
     fn demand(&self) -> Demand;
     /// See [`Model::step`].
@@ -316,6 +352,10 @@ pub trait Session: Send {
     fn as_latent(&self) -> Option<&dyn Latent>;
     /// See [`Model::as_encode`].
     fn as_encode(&self) -> Option<&dyn Encode> {
+        None
+    }
+    /// See [`Model::as_invert`].
+    fn as_invert(&self) -> Option<&dyn Invert> {
         None
     }
     /// See [`Model::as_reconstruct`].
@@ -368,6 +408,8 @@ pub trait Family: Sync {
     fn defaults(&self) -> toml::Table;
     /// Training steps where nobody says how many.
     fn steps(&self) -> u64;
+    /// See [`Model::MOST_EPOCHS`].
+    fn most_epochs(&self) -> Option<u64>;
     /// Its named settings.
     fn presets(&self) -> &'static [Preset];
     /// The preset that is taken for this kind of data where none is named; see [`Model::USUAL_PRESETS`].
@@ -433,6 +475,10 @@ impl<M: Model> Family for Entry<M> {
         M::STEPS
     }
 
+    fn most_epochs(&self) -> Option<u64> {
+        M::MOST_EPOCHS
+    }
+
     fn presets(&self) -> &'static [Preset] {
         M::PRESETS
     }
@@ -477,6 +523,9 @@ impl<M: Model> Session for Running<M> {
     fn spec(&self) -> &DataSpec {
         &self.spec
     }
+    fn draws(&self) -> bool {
+        M::DRAWS
+    }
     fn demand(&self) -> Demand {
         self.model.demand()
     }
@@ -506,6 +555,9 @@ impl<M: Model> Session for Running<M> {
     }
     fn as_encode(&self) -> Option<&dyn Encode> {
         self.model.as_encode()
+    }
+    fn as_invert(&self) -> Option<&dyn Invert> {
+        self.model.as_invert()
     }
     fn as_reconstruct(&self) -> Option<&dyn Reconstruct> {
         self.model.as_reconstruct()

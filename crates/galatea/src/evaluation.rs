@@ -14,7 +14,7 @@ use galatea_models::{SampleRequest, Session};
 use galatea_train::{Reading, Run};
 
 use crate::request::Request;
-use crate::{Error, Generator, Result, likelihood};
+use crate::{Error, Generator, Result, likelihood, texts};
 
 settings! {
     /// How a model is judged (`eval.KEY`).
@@ -23,6 +23,8 @@ settings! {
         samples: usize = 5_000, in 0..=100_000;
         /// Seed of the samples that are judged.
         seed: u64 = 1;
+        /// Of text: the temperature at which the texts that are judged are written.
+        temperature: f64 = 1.0, in 0.01..=10.0;
         /// What samples are compared by: the name of features, or `auto` for those that suit the data, if any do.
         features: String = "auto".into();
         /// A file of weights, for features that need one.
@@ -369,7 +371,12 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
     }
     if likelihood::is_way_of(data.spec()) {
         eval.check_features(data.spec())?;
-        return Ok(likelihood::read(session, data, &split.held_back, eval.samples)?.report(data.spec()));
+        let mut report = likelihood::report(session, data, split, eval)?;
+        report.rows.extend(texts::read(session, data, split, eval)?);
+        return Ok(report);
+    }
+    if !session.draws() {
+        return read_by(session, data, split, eval);
     }
     let count = eval.samples.min(split.held_back.len());
     let unseen = evenly_labelled(data, &split.held_back, count.max(2))?;
@@ -384,6 +391,10 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
     let modes = modes.as_ref().map(|[drawn, real]| [drawn, real]);
     let reference = Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features, modes };
     let mut report = galatea_metrics::evaluate(&samples, reference)?;
+    if !session.classes().is_empty() && session.classes() == data.spec().classes() {
+        let seen = evenly_labelled(data, &split.train, MAX_CLASSIFIED)?;
+        galatea_metrics::synthetic::add(&mut report, session, &unseen, &seen, eval.seed)?;
+    }
     if session.as_score().is_some() {
         let seen = match split.train.is_empty() {
             true => None,
@@ -396,6 +407,23 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
         report.rows.extend(likelihood::read(session, data, &split.held_back, eval.samples)?.rows(data.spec()));
     }
     Ok(report)
+}
+
+/// Judges a model that only reads: by how much a linear classifier learns from what it reads.
+fn read_by(session: &dyn Session, data: &dyn Dataset, split: &Split, eval: &EvalOptions) -> Result<Report> {
+    // Of data that the model was not trained on, one half stands for those that it was.
+    let (train, unseen): (Vec<usize>, Vec<usize>) = match split.train.is_empty() {
+        true => (0..split.held_back.len()).partition(|at| at % 2 == 0),
+        false => (split.train.clone(), split.held_back.clone()),
+    };
+    let unseen = evenly_labelled(data, &unseen, eval.samples)?;
+    let train = evenly_labelled(data, &train, MAX_TRAIN)?;
+    Ok(galatea_metrics::linear_probe::report(session, data.spec().classes().len(), &train, &unseen)?)
+}
+
+/// Whether such data are enough to judge such a model by: one that only reads is judged by classes.
+pub(crate) fn suits(session: &dyn Session, data: &dyn Dataset) -> bool {
+    session.draws() || !data.spec().classes().is_empty()
 }
 
 /// Most pieces of music that are looked through for what is copied.
@@ -412,8 +440,10 @@ fn pieces(count: usize, get: &dyn Fn(Range<u64>) -> Result<HostTensor>) -> Resul
     Ok(pieces)
 }
 
+/// Most training examples that a classifier learns from, beside as many samples.
+const MAX_CLASSIFIED: usize = 5_000;
 /// Most training examples that a model with a likelihood is asked about.
-const MAX_SCORED: usize = 200;
+pub(crate) const MAX_SCORED: usize = 200;
 
 /// Examples of `data` as `session` can be asked about them: with their classes where those are the ones that it knows.
 pub(crate) fn for_model(session: &dyn Session, data: &dyn Dataset, examples: HostBatch) -> HostBatch {
@@ -456,7 +486,7 @@ pub(crate) fn evenly(data: &dyn Dataset, indices: &[usize], count: usize) -> Res
 }
 
 /// The same with their classes.
-fn evenly_labelled(data: &dyn Dataset, indices: &[usize], count: usize) -> Result<HostBatch> {
+pub(crate) fn evenly_labelled(data: &dyn Dataset, indices: &[usize], count: usize) -> Result<HostBatch> {
     let count = count.min(indices.len());
     let chosen: Vec<usize> = (0..count).map(|i| indices[i * indices.len() / count]).collect();
     Ok(data.batch(&chosen)?)

@@ -20,11 +20,13 @@
 //! # }
 //! ```
 
+mod beside;
 mod comparing;
 mod completing;
 mod composing;
 pub mod detect;
 mod device;
+mod directions;
 mod error;
 mod evaluation;
 mod generator;
@@ -33,14 +35,18 @@ mod latent_space;
 mod likelihood;
 pub mod more;
 mod page;
+pub mod proving;
 mod request;
+mod texts;
 mod training;
 mod watch;
 
+pub use beside::held_back;
 pub use comparing::{ComparedNumber, ComparedRun, ComparedValue, RunsComparison, Standing, compare_runs, number_of};
 pub use completing::Writing;
 pub use composing::Composition;
 pub use device::{DEVICES, device};
+pub use directions::{Direction, Places};
 pub use error::{Error, Result};
 pub use evaluation::{ArrayComparison, Comparison, EvalOptions, compare, compare_arrays, evaluate};
 pub use galatea_data::Error as DataError;

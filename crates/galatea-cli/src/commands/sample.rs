@@ -52,7 +52,30 @@ pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
         return into_folder(&generator, &request, folder, common);
     }
     check_size(&generator, number)?;
+    if args.real {
+        return beside_real(&generator, &request, &target, drawing, common);
+    }
     put(&generator.sample(&request)?, &generator, &target, drawing.columns, common)
+}
+
+/// Windows as lines, with real ones to the left of them.
+fn beside_real(
+    generator: &Generator,
+    request: &SampleRequest,
+    target: &Target,
+    drawing: &Drawing,
+    common: &Common,
+) -> Result<ExitCode> {
+    let (Target::Grid(path), DataSpec::Series(series)) = (target, generator.spec()) else {
+        let hint = "leave `--real` out, or draw series into a `.png`";
+        return Err(Error::usage("real windows are shown beside those of series, as lines", hint).into());
+    };
+    let samples = generator.sample(request)?.values;
+    let real = galatea::held_back(&drawing.model, &common.runs, samples.rows())?;
+    let columns = drawing.columns.map_or(4, |columns| columns as usize);
+    let bytes = write::lines::beside([&real, &samples], series, columns).map_err(Error::from)?;
+    write::file(path, &bytes).map_err(Error::from)?;
+    told(path, samples.rows(), generator.spec(), common)
 }
 
 pub(crate) fn interpolate(args: InterpolateArgs, common: &Common) -> Result<ExitCode> {
@@ -107,10 +130,10 @@ fn between(args: &InterpolateArgs, generator: &Generator, common: &Common) -> Re
 }
 
 /// The same pictures, then in reverse all but the last and the first, so that an animation does not jump.
-fn and_back(walk: &HostTensor) -> HostTensor {
+pub(crate) fn and_back(walk: &HostTensor) -> HostTensor {
     let n = walk.rows();
     let mut values = walk.values.clone();
-    (1..n - 1).rev().for_each(|i| values.extend_from_slice(walk.row(i)));
+    (1..n.max(1) - 1).rev().for_each(|i| values.extend_from_slice(walk.row(i)));
     let mut shape = walk.shape.clone();
     shape[0] = values.len() / walk.row_len().max(1);
     HostTensor::new(shape, values)
@@ -160,7 +183,7 @@ pub(crate) fn open(model: &Path, checkpoint: &Checkpoint, common: &Common) -> Re
     Ok(generator)
 }
 
-fn request(drawing: &Drawing, number: u64, generator: &Generator) -> Result<SampleRequest> {
+pub(crate) fn request(drawing: &Drawing, number: u64, generator: &Generator) -> Result<SampleRequest> {
     let class = drawing.class.as_deref().map(|class| class_index(class, generator)).transpose()?;
     Ok(SampleRequest { class, truncation: drawing.truncation, ..SampleRequest::new(drawing.seed, number) })
 }
@@ -244,7 +267,7 @@ impl<'a> Target<'a> {
     }
 }
 
-fn put(
+pub(crate) fn put(
     samples: &HostBatch,
     generator: &Generator,
     target: &Target,
@@ -272,7 +295,7 @@ fn put(
         Target::Array(path) => (path, Ok(write::npy::floats(pictures))),
         Target::Table(path) if matches!(spec, DataSpec::Table(_)) => (path, write::overview(pictures, spec, columns)),
         Target::Table(path) => match spec {
-            DataSpec::Series(series) => (path, write::csv::series(pictures, series)),
+            DataSpec::Series(series) => (path, write::csv::series(pictures, samples.labels.as_deref(), series)),
             _ => (path, write::csv::bytes(pictures, samples.labels.as_deref(), generator.classes())),
         },
         Target::Animation(path) => (path, write::gif::animation(pictures, FRAME)),

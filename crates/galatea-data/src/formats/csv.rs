@@ -2,6 +2,7 @@
 //! Format: RFC 4180; a first line that is no line of numbers holds the columns' names.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::Read,
     path::{Path, PathBuf},
@@ -14,6 +15,7 @@ use crate::{
     options::{Missing, Plan},
     picture,
     series::RawSeries,
+    set::Labels,
     table::RawTable,
 };
 
@@ -25,6 +27,8 @@ const MOST_FILES: usize = 1_000_000;
 const BYTES_PER_BYTE: u64 = 8;
 /// Names of columns that say when, and are no channel.
 const TIMES: &[&str] = &["time", "date", "datetime", "timestamp"];
+/// Names of the column that says which class a moment is of.
+const CLASSES: &[&str] = &["class", "label"];
 /// What stands for a value that is missing.
 const NOTHING: &[&str] = &["", "na", "n/a", "nan", "null", "none", "?"];
 
@@ -57,6 +61,8 @@ impl Format for Csv {
         let mut left = plan.memory_bytes / BYTES_PER_BYTE;
         let mut found: Option<(Vec<String>, Vec<String>)> = None;
         let (mut lines, mut pieces, mut channels) = (Vec::new(), Vec::new(), Vec::new());
+        // The class of each piece, by its name.
+        let mut of_pieces: Vec<String> = Vec::new();
         let mut count = 0;
         for file in &files {
             let (columns, rows, mut notes) = read(file, &mut left, &plan)?;
@@ -69,6 +75,9 @@ impl Format for Csv {
             if plan.window > 0 {
                 let piece = series(file, columns, &rows, std::mem::take(&mut notes), &plan)?;
                 pieces.extend(piece.pieces);
+                if let Some(Labels { values, classes }) = piece.labels {
+                    of_pieces.extend(values.iter().map(|class| classes[*class as usize].clone()));
+                }
                 channels = piece.channels;
                 known.1 = piece.notes;
             } else {
@@ -81,7 +90,12 @@ impl Format for Csv {
         }
         notes.push(format!("{count} rows of {} columns", columns.len()));
         if plan.window > 0 {
-            return RawSeries { name: short_name(path), channels, pieces, notes }.finish(&plan);
+            let classes: BTreeSet<String> = of_pieces.iter().cloned().collect();
+            let classes: Vec<String> = classes.into_iter().collect();
+            let label = |name: &String| classes.partition_point(|known| known < name) as u32;
+            let values: Vec<u32> = of_pieces.iter().map(label).collect();
+            let labels = (!values.is_empty()).then_some(Labels { values, classes });
+            return RawSeries { name: short_name(path), channels, pieces, labels, notes }.finish(&plan);
         }
         RawTable { name: short_name(path), columns, rows: lines, notes }.finish(&plan)
     }
@@ -120,15 +134,18 @@ fn tables_in(root: &Path) -> Result<Vec<PathBuf>> {
 /// Rows with their lines in the file.
 type Rows = Vec<(u64, Vec<String>)>;
 
-/// Names of the columns, and the rows.
-/// `left` are the bytes that may still be read.
+/// Names of the columns, and the rows; `left` are the bytes that may still be read.
 fn read(path: &Path, left: &mut u64, plan: &Plan) -> Result<(Vec<String>, Rows, Vec<String>)> {
     let failed = |error| Error::io("read", path, error);
     let file = File::open(path).map_err(failed)?;
     let most = *left;
     let mut text = Vec::new();
-    file.take(most + 1).read_to_end(&mut text).map_err(failed)?;
-    if text.len() as u64 > most {
+    // What knows its size is not read in vain.
+    let size = file.metadata().map_err(failed)?.len();
+    if size <= most {
+        file.take(most + 1).read_to_end(&mut text).map_err(failed)?;
+    }
+    if size.max(text.len() as u64) > most {
         let given = plan.memory_bytes >> 20;
         return Err(Error::invalid(
             path,
@@ -255,8 +272,11 @@ fn series(
     plan: &Plan,
 ) -> Result<RawSeries> {
     let is_time = |name: &str| TIMES.iter().any(|time| name.eq_ignore_ascii_case(time));
-    let channels: Vec<usize> = (0..columns.len()).filter(|at| !is_time(&columns[*at])).collect();
-    if channels.len() < columns.len() {
+    let is_class = |name: &str| CLASSES.iter().any(|class| name.eq_ignore_ascii_case(class));
+    let class = (0..columns.len()).find(|at| is_class(&columns[*at]));
+    let is_channel = |at: &usize| !is_time(&columns[*at]) && Some(*at) != class;
+    let channels: Vec<usize> = (0..columns.len()).filter(is_channel).collect();
+    if columns.iter().any(|name| is_time(name)) {
         notes.push("the column that says when is left out; rows are taken for equally far apart".to_owned());
     }
     if channels.is_empty() {
@@ -296,7 +316,33 @@ fn series(
         fill(&mut values, channels.len(), plan.missing);
     }
     let names = channels.iter().map(|at| columns[*at].clone()).collect();
-    Ok(RawSeries { name: short_name(path), channels: names, pieces: vec![values], notes })
+    let (pieces, labels) = match class {
+        Some(at) => {
+            notes.push(format!("`{}` says which class rows are of; no window is of two", columns[at]));
+            let (pieces, labels) = by_class(&values, channels.len(), rows.iter().map(|(_, row)| row[at].as_str()));
+            (pieces, Some(labels))
+        }
+        None => (vec![values], None),
+    };
+    Ok(RawSeries { name: short_name(path), channels: names, pieces, labels, notes })
+}
+
+/// Stretches of `[moments, channels]` that are of one class each, and these classes, in the order of their names.
+fn by_class<'a>(values: &[f32], channels: usize, of: impl Iterator<Item = &'a str> + Clone) -> (Vec<Vec<f32>>, Labels) {
+    let classes: BTreeSet<&str> = of.clone().collect();
+    let classes: Vec<String> = classes.into_iter().map(str::to_owned).collect();
+    let (mut pieces, mut labels): (Vec<Vec<f32>>, Vec<u32>) = (Vec::new(), Vec::new());
+    for (moment, class) in values.chunks_exact(channels).zip(of) {
+        let label = classes.partition_point(|known| known.as_str() < class) as u32;
+        match pieces.last_mut().filter(|_| labels.last() == Some(&label)) {
+            Some(piece) => piece.extend_from_slice(moment),
+            None => {
+                pieces.push(moment.to_vec());
+                labels.push(label);
+            }
+        }
+    }
+    (pieces, Labels { values: labels, classes })
 }
 
 /// Fills what is missing in `[moments, channels]`, by the value before it, or after it at the beginning, or by the mean.

@@ -80,7 +80,7 @@ pub(crate) fn make(run: &Run, generator: &Generator, known: std::result::Result<
     let lines = readings(run)?;
     let mut sections = vec![head(run, generator)?];
     sections.extend(score(&lines));
-    let is_pictures = matches!(generator.spec(), DataSpec::Images(_));
+    let is_pictures = matches!(generator.spec(), DataSpec::Images(_)) && generator.draws();
     if is_pictures {
         sections.push(samples(generator)?);
     }
@@ -107,7 +107,9 @@ pub(crate) fn make(run: &Run, generator: &Generator, known: std::result::Result<
             if is_pictures {
                 sections.extend(neighbours(generator, known)?);
             }
-            sections.extend(classes(generator, known)?);
+            if generator.draws() {
+                sections.extend(classes(generator, known)?);
+            }
         }
         Err(problem) => sections.push(format!(
             "<p class=\"soft\">The data could not be read, so that neighbours and classes are left out: {}.</p>",
