@@ -82,7 +82,7 @@ fn chords_have_a_probability_of_one_together() {
 #[test]
 fn what_keys_have_to_do_with_each_other_is_learnt_by_chords_alone() {
     let [chord, independent] = ["chord", "independent"].map(|outputs| {
-        trained(&format!("outputs = '{outputs}'\nlearning_rate = 0.01\ndropout = 0.0\ninput_dropout = 0.0"), 500)
+        trained(&format!("outputs = '{outputs}'\nlearning_rate = 0.01\ndropout = 0.0\ninput_dropout = 0.0"), 800)
     });
     let [with, without] = [nats(&*chord), nats(&*independent)];
     // Two fair choices a frame are 1.39 nats; keys for themselves have to pay for the chord's third note again.
