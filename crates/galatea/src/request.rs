@@ -189,8 +189,9 @@ impl Request {
         }
         eval.check_features(data.spec())?;
         eval.feature_weights = eval.feature_weights.as_deref().map(absolute);
+        watch::check_metric(&eval, data.spec())?;
         if eval.every > 0 {
-            watch::check(&eval, data.spec(), &Parts::of(&*data, &data_settings.read).watched)?;
+            watch::check(&Parts::of(&*data, &data_settings.read).watched)?;
         }
         let config = RunConfig {
             galatea: env!("CARGO_PKG_VERSION").to_owned(),
