@@ -71,7 +71,7 @@ impl Watch {
         eval: &EvalOptions,
         config: &RunConfig,
     ) -> Result<Self> {
-        check(eval, data.spec(), split)?;
+        check(split)?;
         if !session.draws() {
             return Err(Error::usage(
                 format!("`eval.every` judges samples, and `{}` draws none", session.info().name),
