@@ -256,7 +256,7 @@ fn the_commands_of_the_guide_work() {
                 // Not every family has these.
                 let keys = registry::family(&command[1]).map(|family| family.keys()).unwrap_or_default();
                 let small = ["hidden=[16]", "latent=4", "prior_width=16", "width_d=4"];
-                let is_known = |set: &&str| keys.iter().any(|key| set.starts_with(&format!("{}=", key.name)));
+                let is_known = |set: &&&str| keys.iter().any(|key| set.starts_with(&format!("{}=", key.name)));
                 arguments.extend(small.iter().filter(is_known));
             }
             folder.good(&arguments);
