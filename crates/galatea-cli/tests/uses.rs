@@ -234,7 +234,7 @@ fn commands(page: &str) -> Vec<Vec<String>> {
 
 #[test]
 fn the_commands_of_the_guide_work() {
-    for page in ["autoencoders.md", "detect.md", "encoder.md"] {
+    for page in ["autoencoders.md", "detect.md", "augment.md", "latent-space.md", "encoder.md"] {
         let folder = Folder::new();
         for (name, count) in [("good", 150), ("new", 2)] {
             std::fs::create_dir(folder.path(name)).unwrap();

@@ -4,7 +4,7 @@
 use galatea_data::settings::{Key, Settings};
 use galatea_data::{DataSpec, HostBatch, HostTensor};
 
-use crate::abilities::{Complete, Condition, Encode, Likelihood, Reconstruct, Score};
+use crate::abilities::{Complete, Compose, Condition, Encode, Invert, Latent, Likelihood, Reconstruct, Score};
 use crate::step::{Demand, StepReport, Turn};
 use crate::{Error, Result};
 
@@ -33,6 +33,8 @@ pub enum Ability {
     Latent,
     /// Finds latent vectors of examples: [`Encode`].
     Encode,
+    /// Lets latent vectors of examples be looked for: [`Invert`].
+    Invert,
     /// Gives examples back as it understands them: [`Reconstruct`].
     Reconstruct,
     /// Bounds and samples how likely it takes examples to be: [`Score`].
@@ -43,6 +45,8 @@ pub enum Ability {
     Complete,
     /// Draws what is not known given what is: [`Condition`].
     Condition,
+    /// Goes on with music: [`Compose`].
+    Compose,
 }
 
 impl Ability {
@@ -50,11 +54,13 @@ impl Ability {
     pub const ALL: &'static [Self] = &[
         Self::Latent,
         Self::Encode,
+        Self::Invert,
         Self::Reconstruct,
         Self::Score,
         Self::Likelihood,
         Self::Complete,
         Self::Condition,
+        Self::Compose,
     ];
 
     /// One word, as lists and JSON have it.
@@ -62,11 +68,13 @@ impl Ability {
         match self {
             Self::Latent => "latent",
             Self::Encode => "encode",
+            Self::Invert => "invert",
             Self::Reconstruct => "reconstruct",
             Self::Score => "score",
             Self::Likelihood => "likelihood",
             Self::Complete => "complete",
             Self::Condition => "condition",
+            Self::Compose => "compose",
         }
     }
 
@@ -75,11 +83,13 @@ impl Ability {
         match self {
             Self::Latent => "turns latent vectors into samples: interpolation",
             Self::Encode => "finds latent vectors of examples: interpolation between your own, attributes",
+            Self::Invert => "lets latent vectors of examples be looked for: reconstruction, odd ones out",
             Self::Reconstruct => "gives examples back as it understands them",
             Self::Score => "bounds how likely it takes examples to be: log likelihood, odd ones out",
             Self::Likelihood => "tells exactly how likely it takes examples to be",
             Self::Complete => "goes on with a text: `--prompt`",
             Self::Condition => "draws columns given the values of others: `--given`",
+            Self::Compose => "goes on with music: `--prompt FILE`",
         }
     }
 
@@ -88,11 +98,13 @@ impl Ability {
         match self {
             Self::Latent => session.as_latent().is_some(),
             Self::Encode => session.as_encode().is_some(),
+            Self::Invert => session.as_invert().is_some(),
             Self::Reconstruct => session.as_reconstruct().is_some(),
             Self::Score => session.as_score().is_some(),
             Self::Likelihood => session.as_likelihood().is_some(),
             Self::Complete => session.as_complete().is_some(),
             Self::Condition => session.as_condition().is_some(),
+            Self::Compose => session.as_compose().is_some(),
         }
     }
 }
@@ -244,6 +256,11 @@ pub trait Model: Sized + Send + 'static {
         None
     }
 
+    /// The model as a generator whose latent vectors can be looked for, for families with [`Ability::Invert`].
+    fn as_invert(&self) -> Option<&dyn Invert> {
+        None
+    }
+
     /// The model as something that gives examples back, for families with [`Ability::Reconstruct`].
     fn as_reconstruct(&self) -> Option<&dyn Reconstruct> {
         None
@@ -269,6 +286,11 @@ pub trait Model: Sized + Send + 'static {
         None
     }
 
+    /// The model as one that goes on with music, for families with [`Ability::Compose`].
+    fn as_compose(&self) -> Option<&dyn Compose> {
+        None
+    }
+
     /// For a model with a discriminator: how real it takes each of these examples to be, as logits. Nothing is learnt.
     ///
     /// # Errors
@@ -276,21 +298,6 @@ pub trait Model: Sized + Send + 'static {
     fn judge(&self, _examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         Ok(None)
     }
-}
-
-/// A model that turns latent vectors into samples.
-pub trait Latent {
-    /// Length of a latent vector.
-    fn latent_len(&self) -> usize;
-
-    /// The latent vectors of the samples that `request` names: `[n, latent_len]`.
-    fn latents(&self, request: &SampleRequest) -> HostTensor;
-
-    /// Samples from latent vectors `[n, latent_len]`, one class per vector where the model is conditional.
-    ///
-    /// # Errors
-    /// If the shape is another one, or classes are missing or unknown.
-    fn decode(&self, latents: &HostTensor, labels: Option<&[u32]>) -> Result<HostTensor>;
 }
 
 /// A model under training or in use, whatever its family: the object-safe form of [`Model`].
@@ -336,6 +343,10 @@ pub trait Session: Send {
     fn as_encode(&self) -> Option<&dyn Encode> {
         None
     }
+    /// See [`Model::as_invert`].
+    fn as_invert(&self) -> Option<&dyn Invert> {
+        None
+    }
     /// See [`Model::as_reconstruct`].
     fn as_reconstruct(&self) -> Option<&dyn Reconstruct> {
         None
@@ -354,6 +365,10 @@ pub trait Session: Send {
     }
     /// See [`Model::as_condition`].
     fn as_condition(&self) -> Option<&dyn Condition> {
+        None
+    }
+    /// See [`Model::as_compose`].
+    fn as_compose(&self) -> Option<&dyn Compose> {
         None
     }
     /// See [`Model::judge`].
@@ -526,6 +541,9 @@ impl<M: Model> Session for Running<M> {
     fn as_encode(&self) -> Option<&dyn Encode> {
         self.model.as_encode()
     }
+    fn as_invert(&self) -> Option<&dyn Invert> {
+        self.model.as_invert()
+    }
     fn as_reconstruct(&self) -> Option<&dyn Reconstruct> {
         self.model.as_reconstruct()
     }
@@ -540,6 +558,9 @@ impl<M: Model> Session for Running<M> {
     }
     fn as_condition(&self) -> Option<&dyn Condition> {
         self.model.as_condition()
+    }
+    fn as_compose(&self) -> Option<&dyn Compose> {
+        self.model.as_compose()
     }
     fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         self.model.judge(examples)

@@ -22,7 +22,8 @@ use crate::nn::noise::{self, WeightDraw};
 use crate::nn::optimizer::Optimized;
 use crate::nn::{average, weights};
 use crate::{
-    Ability, Demand, Error, Info, Latent, Model, Part, Preset, Purpose, Result, SampleRequest, StepReport, Turn,
+    Ability, Demand, Error, Info, Invert, Latent, Model, Part, Preset, Purpose, Result, SampleRequest, Slope,
+    StepReport, Turn,
 };
 
 choice! {
@@ -117,13 +118,11 @@ impl Model for Dcgan {
         paper: "Radford et al. 2016, Unsupervised Representation Learning with DCGANs, arXiv:1511.06434",
         differs: "R1 in place of the discriminator's batch normalisation; weight averaging; classes by projection",
         modalities: &["images"],
-        abilities: &[Ability::Latent],
+        abilities: &[Ability::Latent, Ability::Invert],
     };
 
     const PRESETS: &'static [Preset] = &[STACKED, SMALL_DATA];
-
     const STEPS: u64 = 12_000;
-
     type Config = Config;
 
     fn check(config: &Config, spec: &DataSpec) -> Result<()> {
@@ -248,6 +247,10 @@ impl Model for Dcgan {
         Some(self)
     }
 
+    fn as_invert(&self) -> Option<&dyn Invert> {
+        Some(self)
+    }
+
     fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         self.game.judge_alone::<4>(&*self.discriminator, examples, &self.shape)
     }
@@ -289,6 +292,26 @@ impl Latent for Dcgan {
         let values = self.game.draw_in_batches(latents, labels, &device, draw)?;
         let [channels, height, width] = self.shape;
         Ok(HostTensor::new([latents.rows(), channels, height, width], values))
+    }
+
+    fn first_layer(&self) -> Option<HostTensor> {
+        Some(weights::first_rows(&self.sampler().start.weight.val(), self.game.settings.latent))
+    }
+}
+
+impl Invert for Dcgan {
+    fn pull(&self, z: &HostTensor, labels: Option<&[u32]>, slope: Slope<'_>) -> Result<[HostTensor; 2]> {
+        let generator = self.sampler().clone().train().no_grad();
+        self.game.pull(z, labels, |z, labels| generator.forward_fixed(z, labels), slope)
+    }
+
+    fn pull_features(
+        &self,
+        x: &HostTensor,
+        labels: Option<&[u32]>,
+        slope: Slope<'_>,
+    ) -> Result<Option<[HostTensor; 2]>> {
+        self.game.pull_features::<4>(&self.discriminator.frozen(), x, labels, slope)
     }
 }
 

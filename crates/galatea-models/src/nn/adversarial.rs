@@ -207,6 +207,11 @@ impl Game {
         Ok(Self { settings, classes, loss, device, augmentation, adaptive })
     }
 
+    /// The device that is trained on, which has autodiff.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Real examples and their classes.
     ///
     /// # Errors
