@@ -507,8 +507,8 @@ mod tests {
             let family = Some(family.info().name.to_owned());
             Request { family, settings, ..Request::default() }.resolve().unwrap().config.train.steps
         };
-        let is_bounded = |family: &&&dyn Family| family.most_epochs().is_some();
-        let family = *registry::FAMILIES.iter().find(is_bounded).unwrap();
+        let is_bounded = |family: &&dyn Family| family.most_epochs().is_some();
+        let family = registry::FAMILIES.iter().copied().find(is_bounded).unwrap();
         let most = family.most_epochs().unwrap();
         assert_eq!(steps(family, &[]), family.steps());
         // A tenth of them is held back.
