@@ -157,6 +157,7 @@ impl Examples {
             Space::Values => Some(&self.values),
             Space::Features => self.features.as_deref(),
             Space::Probabilities => self.probabilities.as_deref(),
+            Space::Windows | Space::Learnt => Some(&*self.values).filter(|values| values.channels().is_some()),
             // Of other numbers of examples, so they are not here.
             Space::Modes => None,
         }
@@ -172,10 +173,13 @@ impl Examples {
     }
 }
 
-/// Two random halves; nothing of a single example.
+/// Two random halves, of windows of series the first and the second, as neighbours overlap; nothing of a single example.
 fn halves(examples: &Examples) -> Option<[Examples; 2]> {
     let n = examples.rows();
-    let order = shuffled(n, SEED, 1);
+    let order = match examples.values.channels() {
+        Some(_) => (0..n).collect(),
+        None => shuffled(n, SEED, 1),
+    };
     (n >= 2).then(|| [&order[..n / 2], &order[n / 2..]].map(|rows| examples.select(rows)))
 }
 
@@ -308,7 +312,11 @@ impl Trial {
             noise: read(&noise)?,
             floor,
             halves,
-            values: if is_points { "points" } else { "pixels" },
+            values: match spec {
+                DataSpec::Series(_) => "windows",
+                _ if is_points => "points",
+                _ => "pixels",
+            },
             features: read_by
                 .as_ref()
                 .map(|features| FeaturesId { name: features.name().to_owned(), hash: features.hash() }),
@@ -378,7 +386,10 @@ impl Trial {
         let train = self.train.as_ref().filter(|_| needs.train);
         let prepared = (metric.prepare)(Sets { samples, real, train })?;
         let values = prepared(Choice::default())?;
-        let errors = standard_errors(&prepared, samples.rows(), real.rows(), needs.least)?;
+        let errors = match needs.space {
+            Space::Learnt => None,
+            _ => standard_errors(&prepared, samples.rows(), real.rows(), needs.least)?,
+        };
         drop(prepared);
         let of =
             |samples: &Examples, real: &Examples| match (samples.as_points(needs.space), real.as_points(needs.space)) {

@@ -5,6 +5,7 @@ mod inception;
 mod own;
 mod pickle;
 mod random_conv;
+mod trained;
 mod weight_file;
 
 use std::path::Path;
@@ -103,8 +104,17 @@ impl<'a> Opening<'a> {
 }
 
 /// Every kind of features; the first that suits is taken when none are named. Adding one is its file and its line.
-pub static KINDS: &[&Kind] =
-    &[&DIGITS_LENET, &POINTS, &PIXELS, &random_conv::KIND, &edges::KIND, &own::KIND, &inception::KIND];
+pub static KINDS: &[&Kind] = &[
+    &DIGITS_LENET,
+    &POINTS,
+    &WINDOWS,
+    &PIXELS,
+    &random_conv::KIND,
+    &edges::KIND,
+    &own::KIND,
+    &trained::KIND,
+    &inception::KIND,
+];
 
 /// The features for data like these, if there are any.
 ///
@@ -136,7 +146,7 @@ pub fn check(name: &str, opening: &Opening<'_>) -> Result<&'static Kind> {
         ));
     }
     match (kind.takes, opening.weights) {
-        (Takes::File, None) => Err(file_needed(name)),
+        (Takes::File, None) => Err(file_needed(kind)),
         (Takes::File, Some(_)) | (_, None) => Ok(kind),
         (_, Some(_)) => Err(Error::samples(
             format!("the features `{name}` take no file of weights"),
@@ -153,11 +163,16 @@ pub fn open(name: &str, opening: &Opening<'_>) -> Result<Arc<dyn Features>> {
     (check(name, opening)?.open)(opening)
 }
 
-fn file_needed(name: &str) -> Error {
-    Error::samples(
-        format!("the features `{name}` need a file of weights"),
-        "name it with `--feature-weights FILE`: `pt_inception-2015-12-05-6726825d.pth` of pytorch-fid, or the same as safetensors",
-    )
+fn file_needed(kind: &Kind) -> Error {
+    let hint = match kind.name == trained::KIND.name {
+        true => trained::needed(),
+        false => {
+            "name it with `--feature-weights FILE`: `pt_inception-2015-12-05-6726825d.pth` of pytorch-fid, or the same \
+                  as safetensors"
+                .to_owned()
+        }
+    };
+    Error::samples(format!("the features `{}` need a file of weights", kind.name), hint)
 }
 
 /// Reads examples of `shape`, `batch` at once. The last batch is filled up, so that no row depends on how many there are. `read`
@@ -210,6 +225,50 @@ static POINTS: Kind = Kind {
     suits: |spec| matches!(spec, DataSpec::Points(_)),
     open: |_| Ok(Arc::new(Numbers)),
 };
+
+/// Windows of series with all channels on one scale.
+static WINDOWS: Kind = Kind {
+    name: "windows",
+    summary: "the numbers of windows, each channel by its mean and deviation; taken for series",
+    takes: Takes::Nothing,
+    readable: "windows of series",
+    reads: |shape| shape.len() == 2,
+    suits: |spec| matches!(spec, DataSpec::Series(_)),
+    open: |opening| match opening.spec {
+        DataSpec::Series(series) => {
+            Ok(Arc::new(Scaled { mean: series.mean.clone(), deviation: series.deviation.clone() }))
+        }
+        other => Err(Error::samples(format!("these data are {}, and no series", other.kind()), "name other features")),
+    },
+};
+
+#[derive(Debug)]
+struct Scaled {
+    mean: Vec<f32>,
+    deviation: Vec<f32>,
+}
+
+impl Features for Scaled {
+    fn name(&self) -> &str {
+        WINDOWS.name
+    }
+
+    fn hash(&self) -> String {
+        let mut hasher = Sha256::new();
+        self.mean.iter().chain(&self.deviation).for_each(|value| hasher.update(value.to_le_bytes()));
+        hex(&hasher.finalize())
+    }
+
+    fn read(&self, examples: &HostTensor) -> Result<Reading> {
+        let mut values = examples.values.clone();
+        for moment in values.chunks_exact_mut(self.mean.len()) {
+            let scale = self.mean.iter().zip(&self.deviation);
+            moment.iter_mut().zip(scale).for_each(|(value, (mean, deviation))| *value = (*value - mean) / deviation);
+        }
+        let features = HostTensor::new([examples.rows(), examples.row_len()], values);
+        Ok(Reading { features, probabilities: None })
+    }
+}
 
 #[derive(Debug)]
 struct Numbers;

@@ -1,6 +1,6 @@
 //! One number alone, read again and again while a model is trained.
 
-use galatea_data::HostTensor;
+use galatea_data::{DataSpec, HostTensor};
 
 use crate::evaluate::{Reference, Trial};
 use crate::metric::{Better, METRICS, Metric, Needs, Number, Space};
@@ -17,7 +17,8 @@ pub struct Gauge {
 
 impl Gauge {
     /// A gauge for samples of this shape, `[n, ..]`; `number` is one that [`choosing`] knows, or `auto`: the Fréchet distance
-    /// where there are features, and the sliced Wasserstein distance elsewhere.
+    /// where there are features, the maximum mean discrepancy of series (as Esteban et al. 2017 choose, arXiv:1706.02633, section
+    /// 4.1), and the sliced Wasserstein distance elsewhere.
     ///
     /// # Errors
     /// If there is no such number for such data, or there are too few samples or real examples for it.
@@ -25,7 +26,11 @@ impl Gauge {
         let (n, m) = (shape[0], reference.held_back.rows());
         let spec = reference.spec;
         let trial = Trial::of(shape, reference)?.trial;
-        let auto = if trial.real.as_points(Space::Features).is_some() { FIRST } else { WITHOUT_FEATURES };
+        let auto = match spec {
+            DataSpec::Series(_) => OF_SERIES,
+            _ if trial.real.as_points(Space::Features).is_some() => FIRST,
+            _ => WITHOUT_FEATURES,
+        };
         let (metric, at) = choosing(if number == "auto" { auto } else { number })?;
         if trial.real.as_points(metric.needs.space).is_none() {
             return Err(Error::samples(
@@ -68,6 +73,7 @@ impl std::fmt::Debug for Gauge {
 }
 
 const FIRST: &str = "frechet";
+const OF_SERIES: &str = "mmd-rbf";
 const WITHOUT_FEATURES: &str = "sliced-wasserstein";
 
 /// The metric that gives `number`, and where among its numbers it is, if a checkpoint can be chosen by it: lower or higher

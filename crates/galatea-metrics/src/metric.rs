@@ -18,6 +18,10 @@ pub static METRICS: &[&Metric] = &[
     &crate::diversity::METRIC,
     &crate::sliced_wasserstein::METRIC,
     &crate::histogram::METRIC,
+    &crate::autocorrelation::METRIC,
+    &crate::discriminative::METRIC,
+    &crate::predictive::METRIC,
+    &crate::train_on_samples::METRIC,
     &crate::memorisation::METRIC,
 ];
 
@@ -27,7 +31,10 @@ pub fn numbers() -> impl Iterator<Item = &'static Number> {
         .iter()
         .flat_map(|metric| metric.numbers)
         .chain(crate::likelihood::NUMBERS)
+        .chain(crate::texts::NUMBERS)
+        .chain(crate::music::NUMBERS)
         .chain(crate::variational::NUMBERS)
+        .chain(crate::linear_probe::NUMBERS)
         .chain(crate::synthetic::NUMBERS)
 }
 
@@ -111,6 +118,10 @@ pub enum Space {
     Features,
     /// As probabilities of classes.
     Probabilities,
+    /// As windows of series, `[length, channels]` each.
+    Windows,
+    /// The same, judged by a network that learns to: it takes too long for intervals.
+    Learnt,
     /// As modes of a toy distribution, see [`Modes::read`](crate::mode_coverage::Modes::read).
     Modes,
 }
@@ -183,6 +194,11 @@ mod tests {
             Space::Modes => [(90, 1), (110, 2), (90, 3)].map(|(n, seed)| {
                 let row = |i: u64| [((i * seed) % 5) as f64, 5.0, (i * seed % 7) as f64 * 0.7];
                 Points::double(3, (0..n).flat_map(row).collect()).unwrap()
+            }),
+            Space::Windows | Space::Learnt => [(90, 1), (110, 2), (130, 3)].map(|(n, seed)| {
+                let mut values = vec![0.0; n * 8];
+                galatea_kernels::random::fill_normal(seed, 7, &mut values);
+                Points::single(galatea_data::HostTensor::new([n, 4, 2], values)).unwrap()
             }),
             _ => [normal(90, 7, 1, 0.2, 1.0), normal(110, 7, 2, 0.0, 1.0), normal(130, 7, 3, 0.0, 1.0)],
         }

@@ -15,6 +15,8 @@ const LARGEST: f64 = 1e100;
 pub struct Points {
     rows: usize,
     width: usize,
+    /// Of windows of series: numbers of a moment.
+    channels: Option<usize>,
     values: Values,
 }
 
@@ -31,7 +33,11 @@ impl Points {
     /// If there are none, or a value is not finite.
     pub fn single(tensor: HostTensor) -> Result<Self> {
         let (rows, width) = (tensor.rows(), tensor.row_len());
-        Self { rows, width, values: Values::Single(tensor.values) }.checked()
+        let channels = match tensor.shape[..] {
+            [_, _, channels] => Some(channels),
+            _ => None,
+        };
+        Self { rows, width, channels, values: Values::Single(tensor.values) }.checked()
     }
 
     /// Points `[n, d]`, row-major.
@@ -44,7 +50,7 @@ impl Points {
     pub fn double(width: usize, values: Vec<f64>) -> Result<Self> {
         let rows = values.len().checked_div(width).unwrap_or(0);
         assert_eq!(rows * width, values.len(), "values do not fill rows of {width}");
-        Self { rows, width, values: Values::Double(values) }.checked()
+        Self { rows, width, channels: None, values: Values::Double(values) }.checked()
     }
 
     fn checked(self) -> Result<Self> {
@@ -89,6 +95,11 @@ impl Points {
         self.width
     }
 
+    /// Numbers of a moment, of points that are windows of series, `[length, channels]` each.
+    pub fn channels(&self) -> Option<usize> {
+        self.channels
+    }
+
     /// Writes the numbers of point `i` to `out`.
     ///
     /// # Panics
@@ -125,7 +136,7 @@ impl Points {
                 Values::Double(rows.iter().flat_map(|i| &values[i * d..(i + 1) * d]).copied().collect())
             }
         };
-        Self { rows: rows.len(), width: d, values }
+        Self { rows: rows.len(), width: d, channels: self.channels, values }
     }
 
     /// The points `rows`, or all of them.

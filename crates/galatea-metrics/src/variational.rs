@@ -82,11 +82,17 @@ pub fn add(report: &mut Report, session: &dyn Session, unseen: &HostBatch, seen:
         None => None,
     };
     let noise = match session.spec() {
-        DataSpec::Points(_) => uniform_within(&unseen.values, most.div_ceil(BESIDE)),
-        _ => {
+        spec if spec.has_units() => uniform_within(&unseen.values, most.div_ceil(BESIDE)),
+        spec => {
             let mut shape = unseen.values.shape.clone();
             shape[0] = most.div_ceil(BESIDE);
-            uniform(&shape)
+            let mut noise = uniform(&shape);
+            if let DataSpec::Text(text) = spec {
+                // Tokens that are all equally likely.
+                let count = text.vocabulary.len() as f32;
+                noise.values.iter_mut().for_each(|x| *x = ((0.5 * *x + 0.5) * count).floor().min(count - 1.0));
+            }
+            noise
         }
     };
     let ceiling = tell(session, &HostBatch { values: noise, labels: None })?;

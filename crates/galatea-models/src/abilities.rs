@@ -1,5 +1,6 @@
 //! What a model may be able to do beside training and sampling, one small trait each; see [`Ability`](crate::Ability).
 
+use galatea_data::music::Frame;
 use galatea_data::{HostBatch, HostTensor};
 
 use crate::nn::decoding::Decoding;
@@ -30,7 +31,8 @@ pub trait Latent {
 /// Where a conditional model is given no labels, it takes the class under which an example is most likely. What it says of an
 /// example depends on that example alone, never on its batch.
 pub trait Encode {
-    /// The latent vectors that it believes examples to come from: means `[n, latent_len]`.
+    /// The latent vectors that it believes examples to come from: means `[n, latent_len]`; of a model that draws nothing, what
+    /// it reads from them, `[n, features]`.
     ///
     /// # Errors
     /// If the examples do not fit the model.
@@ -131,6 +133,22 @@ pub trait Complete {
         draw: (u64, u64),
         tell: &mut dyn FnMut(u32) -> bool,
     ) -> Result<()>;
+}
+
+/// A model that goes on with music.
+pub trait Compose {
+    /// `frames` frames that follow `beginning`, which may be empty, for each piece of the request, as piano rolls
+    /// `[n, frames, 88]`. Logits are divided by `temperature`; the request's truncation plays no part.
+    ///
+    /// # Errors
+    /// If the temperature makes no sense, or a class is asked for.
+    fn compose(
+        &self,
+        beginning: &[Frame],
+        frames: usize,
+        temperature: f64,
+        request: &SampleRequest,
+    ) -> Result<HostTensor>;
 }
 
 /// Makes a gradient by something of its value.

@@ -100,6 +100,11 @@ impl Generator {
         self.session.classes()
     }
 
+    /// Whether it draws samples; a model that only reads examples does not.
+    pub fn draws(&self) -> bool {
+        self.session.draws()
+    }
+
     /// Training steps that it has behind it.
     pub fn step(&self) -> u64 {
         self.step

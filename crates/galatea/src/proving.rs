@@ -19,7 +19,7 @@ use crate::{Error, Generator, Result};
 const MOST_TESTED: usize = 5_000;
 /// What is changed in classic augmentation: little enough that a digit stays the same digit and a face the same face.
 const CLASSIC: AugmentOptions =
-    AugmentOptions { flip_horizontal: 0.0, flip_vertical: 0.0, shift: 0.1, rotate: 10.0, scale: 0.1 };
+    AugmentOptions { flip_horizontal: 0.0, flip_vertical: 0.0, shift: 0.1, rotate: 10.0, scale: 0.1, transpose: 0 };
 
 /// What is to be shown.
 #[derive(Clone, Debug)]

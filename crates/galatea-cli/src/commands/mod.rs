@@ -2,6 +2,7 @@
 
 pub(crate) mod augment;
 pub(crate) mod complete;
+pub(crate) mod compose;
 pub(crate) mod data;
 pub(crate) mod detect;
 pub(crate) mod edit;

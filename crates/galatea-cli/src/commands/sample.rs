@@ -24,7 +24,14 @@ pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
         let (number, usual) = (args.number.unwrap_or(1), Path::new(DEFAULT_OUTPUT));
         return super::complete::write_texts(&generator, drawing, &args.text, number, usual, common);
     }
+    if let Some(music) = generator.music() {
+        let request = request(drawing, args.number.unwrap_or(1), &generator)?;
+        return super::compose::write_music(&generator, music, &args, &request, common);
+    }
     args.text.refuse(generator.spec())?;
+    if args.soundfont.is_some() {
+        return Err(Error::usage("`--soundfont` is for models of music", "leave it out").into());
+    }
     let number = args.number.unwrap_or(100);
     let request = request(drawing, number, &generator)?;
     // A table is no picture, and text without a prompt is read here.
@@ -45,7 +52,30 @@ pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
         return into_folder(&generator, &request, folder, common);
     }
     check_size(&generator, number)?;
+    if args.real {
+        return beside_real(&generator, &request, &target, drawing, common);
+    }
     put(&generator.sample(&request)?, &generator, &target, drawing.columns, common)
+}
+
+/// Windows as lines, with real ones to the left of them.
+fn beside_real(
+    generator: &Generator,
+    request: &SampleRequest,
+    target: &Target,
+    drawing: &Drawing,
+    common: &Common,
+) -> Result<ExitCode> {
+    let (Target::Grid(path), DataSpec::Series(series)) = (target, generator.spec()) else {
+        let hint = "leave `--real` out, or draw series into a `.png`";
+        return Err(Error::usage("real windows are shown beside those of series, as lines", hint).into());
+    };
+    let samples = generator.sample(request)?.values;
+    let real = galatea::held_back(&drawing.model, &common.runs, samples.rows())?;
+    let columns = drawing.columns.map_or(4, |columns| columns as usize);
+    let bytes = write::lines::beside([&real, &samples], series, columns).map_err(Error::from)?;
+    write::file(path, &bytes).map_err(Error::from)?;
+    told(path, samples.rows(), generator.spec(), common)
 }
 
 pub(crate) fn interpolate(args: InterpolateArgs, common: &Common) -> Result<ExitCode> {
@@ -139,6 +169,7 @@ pub(crate) fn called(spec: &DataSpec) -> &'static str {
         DataSpec::Series(_) => "windows",
         DataSpec::Table(_) => "rows",
         DataSpec::Text(_) => "texts",
+        DataSpec::Music(_) => "pieces",
         other => other.kind(),
     }
 }
@@ -264,7 +295,7 @@ pub(crate) fn put(
         Target::Array(path) => (path, Ok(write::npy::floats(pictures))),
         Target::Table(path) if matches!(spec, DataSpec::Table(_)) => (path, write::overview(pictures, spec, columns)),
         Target::Table(path) => match spec {
-            DataSpec::Series(series) => (path, write::csv::series(pictures, series)),
+            DataSpec::Series(series) => (path, write::csv::series(pictures, samples.labels.as_deref(), series)),
             _ => (path, write::csv::bytes(pictures, samples.labels.as_deref(), generator.classes())),
         },
         Target::Animation(path) => (path, write::gif::animation(pictures, FRAME)),

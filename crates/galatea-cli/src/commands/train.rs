@@ -132,6 +132,7 @@ fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Res
     let how = match generator.spec() {
         DataSpec::Text(_) => "--prompt \"Once\" --temperature 0.8",
         DataSpec::Table(_) => "-n 100 -o rows.csv",
+        DataSpec::Music(_) => "-o music.mid",
         _ => "-n 100 -o grid.png",
     };
     text.push_str(&format!("\nmore of them: galatea sample {reference} {how}"));

@@ -1,13 +1,14 @@
 //! Tables with commas, semicolons or tabs: series of numbers where `data.window` is set, rows of values elsewhere.
 //! Format: RFC 4180; a first line that is no line of numbers holds the columns' names.
 
-use std::{fs::File, io::Read, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fs::File, io::Read, path::Path, sync::Arc};
 
 use super::{Format, plan, short_name};
 use crate::{
     DataOptions, Dataset, Error, Result,
     options::{Missing, Plan},
     series::RawSeries,
+    set::Labels,
     table::RawTable,
 };
 
@@ -17,6 +18,8 @@ const MOST_COLUMNS: usize = 10_000;
 const BYTES_PER_BYTE: u64 = 8;
 /// Names of columns that say when, and are no channel.
 const TIMES: &[&str] = &["time", "date", "datetime", "timestamp"];
+/// Names of the column that says which class a moment is of.
+const CLASSES: &[&str] = &["class", "label"];
 /// What stands for a value that is missing.
 const NOTHING: &[&str] = &["", "na", "n/a", "nan", "null", "none", "?"];
 
@@ -65,8 +68,12 @@ fn read(path: &Path, plan: &Plan) -> Result<(Vec<String>, Rows, Vec<String>)> {
     let file = File::open(path).map_err(failed)?;
     let most = plan.memory_bytes / BYTES_PER_BYTE;
     let mut text = Vec::new();
-    file.take(most + 1).read_to_end(&mut text).map_err(failed)?;
-    if text.len() as u64 > most {
+    // What knows its size is not read in vain.
+    let size = file.metadata().map_err(failed)?.len();
+    if size <= most {
+        file.take(most + 1).read_to_end(&mut text).map_err(failed)?;
+    }
+    if size.max(text.len() as u64) > most {
         let given = plan.memory_bytes >> 20;
         return Err(Error::invalid(
             path,
@@ -192,8 +199,11 @@ fn series(
     plan: &Plan,
 ) -> Result<RawSeries> {
     let is_time = |name: &str| TIMES.iter().any(|time| name.eq_ignore_ascii_case(time));
-    let channels: Vec<usize> = (0..columns.len()).filter(|at| !is_time(&columns[*at])).collect();
-    if channels.len() < columns.len() {
+    let is_class = |name: &str| CLASSES.iter().any(|class| name.eq_ignore_ascii_case(class));
+    let class = (0..columns.len()).find(|at| is_class(&columns[*at]));
+    let is_channel = |at: &usize| !is_time(&columns[*at]) && Some(*at) != class;
+    let channels: Vec<usize> = (0..columns.len()).filter(is_channel).collect();
+    if columns.iter().any(|name| is_time(name)) {
         notes.push("the column that says when is left out; rows are taken for equally far apart".to_owned());
     }
     if channels.is_empty() {
@@ -233,7 +243,33 @@ fn series(
         fill(&mut values, channels.len(), plan.missing);
     }
     let names = channels.iter().map(|at| columns[*at].clone()).collect();
-    Ok(RawSeries { name: short_name(path), channels: names, pieces: vec![values], notes })
+    let (pieces, labels) = match class {
+        Some(at) => {
+            notes.push(format!("`{}` says which class rows are of; no window is of two", columns[at]));
+            let (pieces, labels) = by_class(&values, channels.len(), rows.iter().map(|(_, row)| row[at].as_str()));
+            (pieces, Some(labels))
+        }
+        None => (vec![values], None),
+    };
+    Ok(RawSeries { name: short_name(path), channels: names, pieces, labels, notes })
+}
+
+/// Stretches of `[moments, channels]` that are of one class each, and these classes, in the order of their names.
+fn by_class<'a>(values: &[f32], channels: usize, of: impl Iterator<Item = &'a str> + Clone) -> (Vec<Vec<f32>>, Labels) {
+    let classes: BTreeSet<&str> = of.clone().collect();
+    let classes: Vec<String> = classes.into_iter().map(str::to_owned).collect();
+    let (mut pieces, mut labels): (Vec<Vec<f32>>, Vec<u32>) = (Vec::new(), Vec::new());
+    for (moment, class) in values.chunks_exact(channels).zip(of) {
+        let label = classes.partition_point(|known| known.as_str() < class) as u32;
+        match pieces.last_mut().filter(|_| labels.last() == Some(&label)) {
+            Some(piece) => piece.extend_from_slice(moment),
+            None => {
+                pieces.push(moment.to_vec());
+                labels.push(label);
+            }
+        }
+    }
+    (pieces, Labels { values: labels, classes })
 }
 
 /// Fills what is missing in `[moments, channels]`, by the value before it, or after it at the beginning, or by the mean.

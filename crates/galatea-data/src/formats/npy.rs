@@ -513,7 +513,7 @@ fn series_from(array: Array, path: &Path) -> Result<RawSeries> {
     let names = (1..=channels).map(|channel| format!("x{channel}")).collect();
     let pieces = values.chunks((moments * channels).max(1)).map(<[f32]>::to_vec).collect();
     let notes = vec![format!("read shape {shape:?} as series, [moments, channels]")];
-    Ok(RawSeries { name: short_name(path), channels: names, pieces, notes })
+    Ok(RawSeries { name: short_name(path), channels: names, pieces, labels: None, notes })
 }
 
 /// The values as bytes, by the range that they lie in.

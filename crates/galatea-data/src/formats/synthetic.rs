@@ -108,7 +108,7 @@ impl Format for Synthetic {
         };
         let channels = (1..=CHANNELS).map(|channel| format!("x{channel}")).collect();
         let pieces = (0..n).map(piece).collect();
-        RawSeries { name: self.name.to_owned(), channels, pieces, notes: Vec::new() }.finish(&plan)
+        RawSeries { name: self.name.to_owned(), channels, pieces, labels: None, notes: Vec::new() }.finish(&plan)
     }
 }
 

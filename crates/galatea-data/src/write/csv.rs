@@ -27,21 +27,25 @@ pub fn bytes(points: &HostTensor, labels: Option<&[u32]>, classes: &[String]) ->
     Ok(out.into_bytes())
 }
 
-/// Windows of series `[n, length, channels]` as lines `example,moment,..` under the channels' names.
+/// Windows of series `[n, length, channels]` as lines `example,moment,..` under the channels' names, and each window's class
+/// where there are classes.
 ///
 /// # Errors
 /// If the array has other dimensions, or a value is NaN.
-pub fn series(windows: &HostTensor, spec: &SeriesSpec) -> Result<Vec<u8>> {
+pub fn series(windows: &HostTensor, labels: Option<&[u32]>, spec: &SeriesSpec) -> Result<Vec<u8>> {
     let [n, length, channels] = windows.shape[..] else {
         return Err(Error::usage(format!("an array of shape {:?} is no set of windows", windows.shape)));
     };
     check_numbers(windows)?;
     let mut out = "example,moment".to_owned();
     spec.channels.iter().for_each(|channel| out.push_str(&format!(",{}", quoted(channel))));
+    out.push_str(if labels.is_some() { ",class" } else { "" });
     for i in 0..n {
+        let class = labels.map(|labels| quoted(spec.classes.get(labels[i] as usize).map_or("", String::as_str)));
         for (t, moment) in windows.row(i).chunks_exact(channels.max(1)).take(length).enumerate() {
             out.push_str(&format!("\n{i},{t}"));
             moment.iter().for_each(|value| out.push_str(&format!(",{value}")));
+            class.iter().for_each(|class| out.push_str(&format!(",{class}")));
         }
     }
     out.push('\n');

@@ -82,7 +82,7 @@ fn a_series_is_cut_into_windows_and_split_by_time() {
     let bare = opened(&folder.write("b.csv", "1;2\n3;4\n5;6\n"), &series(2));
     let DataSpec::Series(spec) = bare.spec() else { panic!() };
     assert_eq!((bare.len(), &spec.channels[..]), (2, &["x1".to_owned(), "x2".to_owned()][..]));
-    let text = String::from_utf8(write::csv::series(&bare.batch(&[1]).unwrap().values, spec).unwrap()).unwrap();
+    let text = String::from_utf8(write::csv::series(&bare.batch(&[1]).unwrap().values, None, spec).unwrap()).unwrap();
     assert_eq!(text, "example,moment,x1,x2\n0,0,3,4\n0,1,5,6\n");
 }
 

@@ -107,13 +107,14 @@ const POINTS: Preset = Preset {
         schedule = "linear"
         beta_1 = 0.0
         beta_2 = 0.99
-        r1 = 0.03
-        r2 = 0.03
-        penalty_end = 0.01
+        r1 = 0.1
+        r2 = 0.1
+        penalty_end = 0.003
+        mode_seeking = 0.1
         penalty_every = 4
         ema = 0.999
         [train]
-        steps = 8000
+        steps = 16000
         sample_every = 500
         preview = 1000
     "#,

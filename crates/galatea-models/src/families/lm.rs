@@ -306,8 +306,20 @@ impl Lm {
         self.stepper.get_or_init(|| self.network.stepper(self.text.length - 1))
     }
 
+    /// Goes down a loss other than its own.
+    pub(super) fn descend(&mut self, loss: Tensor<1>, rate: f64, turn: Turn, report: &mut StepReport) {
+        self.network.descend_noting(loss, rate, turn, ("gradient_g", report));
+        self.stepper.take();
+        self.judge.take();
+    }
+
+    /// Texts that go on from `first`, drawn such that gradients flow through them: see [`Network::draw_softly`].
+    pub(super) fn draw_softly(&self, first: &[u32], noise: Tensor<3>, sharpness: f64) -> Tensor<3> {
+        self.network.draw_softly(first, noise, |logits, noise| super::relgan::softly(logits, noise, sharpness))
+    }
+
     /// Tokens to read and those to tell, in the order of the network's rows.
-    fn arranged(&self, batch: &HostBatch) -> Result<(Vec<u32>, Vec<u32>)> {
+    pub(super) fn arranged(&self, batch: &HostBatch) -> Result<(Vec<u32>, Vec<u32>)> {
         let length = self.text.length;
         if batch.values.shape[1..] != [length] {
             return Err(Error::usage(

@@ -1,10 +1,10 @@
-//! Points of any unit on a common scale.
+//! Points and series of any unit on a common scale.
 
 use std::borrow::Cow;
 
 use galatea_data::{DataSpec, HostBatch};
 
-/// Mean and deviation of each number of a point.
+/// Mean and deviation of each number of a point, or of each channel of a series.
 #[derive(Clone, Debug)]
 pub struct Scale {
     mean: Vec<f32>,
@@ -12,10 +12,11 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// That of points; pictures have none.
+    /// That of points and of series; pictures have none.
     pub fn of(spec: &DataSpec) -> Option<Self> {
         match spec {
             DataSpec::Points(points) => Some(Self { mean: points.mean.clone(), deviation: points.deviation.clone() }),
+            DataSpec::Series(series) => Some(Self { mean: series.mean.clone(), deviation: series.deviation.clone() }),
             _ => None,
         }
     }

@@ -230,6 +230,43 @@ impl Network {
         }
     }
 
+    /// Draws texts that go on from the tokens `first`, step by step through layers of GRU: shares of all tokens
+    /// `[time, n, vocabulary]`, which `choose` makes of logits and of the noise of a step, `[n, vocabulary]` each. What is drawn is
+    /// read at the next step as the mean of tokens by their shares, so that gradients flow through all steps.
+    ///
+    /// # Panics
+    /// If the layers are others than GRU.
+    pub fn draw_softly(
+        &self,
+        first: &[u32],
+        noise: Tensor<3>,
+        choose: impl Fn(Tensor<2>, Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<3> {
+        assert!(!self.are_lstms && self.blocks.is_empty(), "texts are drawn softly through GRU alone");
+        let ([time, n, vocabulary], width) = (noise.dims(), self.tokens.dims()[1]);
+        let mut states: Vec<Tensor<2>> =
+            self.cells.iter().map(|_| Tensor::zeros([n, width], &noise.device())).collect();
+        let mut x = fused::pick(self.tokens.val(), first);
+        let mut all = Vec::with_capacity(time);
+        for t in 0..time {
+            for (cell, state) in self.cells.iter().zip(&mut states) {
+                let Cell { input, recurrent, bias } = cell;
+                let weights = fused::Recurrent { input: input.val(), recurrent: recurrent.val(), bias: bias.val() };
+                *state = fused::gru(x.reshape([1, n, width]), weights, state.clone()).reshape([n, width]);
+                x = state.clone();
+            }
+            let told = self.norm.forward(x);
+            let logits = match &self.head {
+                Some(head) => head.forward(told, Activation::Identity),
+                None => fused::linear_transposed(told, self.tokens.val()),
+            };
+            let shares = choose(logits, noise.clone().narrow(0, t, 1).reshape([n, vocabulary]));
+            x = fused::linear(shares.clone(), self.tokens.val(), None, Activation::Identity);
+            all.push(shares.reshape([1, n, vocabulary]));
+        }
+        Tensor::cat(all, 0)
+    }
+
     /// The same weights on the host, to go on step by step; `context` positions are seen.
     pub fn stepper(&self, context: usize) -> Stepper {
         let [vocabulary, width] = self.tokens.dims();
