@@ -411,42 +411,6 @@ fn a_family_has_the_abilities_that_it_names() {
     });
 }
 
-#[test]
-fn what_is_pulled_through_a_generator_is_the_gradient() {
-    for_all(|family, spec| {
-        let mut session = session(family, spec, 1);
-        train(&mut *session, 1..=STEPS);
-        let (Some(invert), Some(latent)) = (session.as_invert(), session.as_latent()) else { return };
-        let request = SampleRequest::new(4, 3);
-        let (z, labels) = (latent.latents(&request), request.labels(session.classes()).unwrap());
-        // The gradient of the sum of weights times values, against differences along a direction.
-        let weight = |at: usize| (at as f32 * 0.37).sin();
-        let mut slope = |x: &HostTensor| HostTensor::new(x.shape.clone(), (0..x.values.len()).map(weight).collect());
-        let [_, gradient] = invert.pull(&z, labels.as_deref(), &mut slope).unwrap();
-        assert_eq!(gradient.shape, z.shape);
-        let sum = |far: f32| -> f64 {
-            let moved = z.values.iter().enumerate().map(|(i, z)| z + far * weight(3 * i + 1)).collect();
-            let moved = HostTensor::new(z.shape.clone(), moved);
-            let [x, _] = invert
-                .pull(&moved, labels.as_deref(), &mut |x| HostTensor::new(x.shape.clone(), vec![0.0; x.values.len()]))
-                .unwrap();
-            x.values.iter().enumerate().map(|(at, x)| f64::from(weight(at) * x)).sum()
-        };
-        let expected = (sum(1e-2) - sum(-1e-2)) / 2e-2;
-        let found: f64 = gradient.values.iter().enumerate().map(|(i, g)| f64::from(g * weight(3 * i + 1))).sum();
-        assert!(
-            (found - expected).abs() < 0.05 * (expected.abs() + 0.1),
-            "{}: {found}, not {expected}",
-            family.info().name
-        );
-        let pulled =
-            invert.pull_features(&session.sample(&request).unwrap().values, labels.as_deref(), &mut slope).unwrap();
-        let [features, gradient] = pulled.unwrap();
-        assert_eq!((features.rows(), gradient.rows()), (3, 3));
-        assert!(gradient.values.iter().any(|value| *value != 0.0));
-    });
-}
-
 /// Rows of a result, as bits.
 fn bits(values: &[f64]) -> Vec<u64> {
     values.iter().map(|value| value.to_bits()).collect()
