@@ -37,7 +37,8 @@ fn survives_ten_kills(family: &str, more: &[&str], seed: u64) {
     fs::write(folder.path("book.txt"), TEXT.repeat(60)).unwrap();
     let common = ["--set", "train.checkpoint_every=10", "train.keep_last=2", "eval.samples=0", "batch=8"];
     let steps = STEPS.to_string();
-    let train = |name: &'static str| [&["train", family, "--steps", &steps, "--name", name], &common[..], more].concat();
+    let train =
+        |name: &'static str| [&["train", family, "--steps", &steps, "--name", name], &common[..], more].concat();
     folder.good(&train("whole"));
     let run = folder.path("runs/0002-killed");
     let mut stream = Stream(seed);
@@ -53,7 +54,12 @@ fn survives_ten_kills(family: &str, more: &[&str], seed: u64) {
                 [&train("killed")[..], &["--threads", threads]].concat()
             }
         };
-        let mut child = folder.command(&begin).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let mut child = folder
+            .command(&begin)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
         let began = Instant::now();
         // Each gets on by a checkpoint at the least.
         while newest(&run) < target.max(last + 10) && child.try_wait().unwrap().is_none() {
@@ -73,7 +79,11 @@ fn survives_ten_kills(family: &str, more: &[&str], seed: u64) {
 
 #[test]
 fn language_models_survive_ten_kills() {
-    survives_ten_kills("lm", &["data.context=12", "layers=1", "width=16", "heads=2", "dropout=0.1", "--data", "book.txt"], 1);
+    survives_ten_kills(
+        "lm",
+        &["data.context=12", "layers=1", "width=16", "heads=2", "dropout=0.1", "--data", "book.txt"],
+        1,
+    );
 }
 
 #[test]
@@ -112,6 +122,30 @@ fn classes_of_a_series_are_learnt_drawn_and_written() {
     ] {
         let said = folder.refused(arguments);
         assert!(said.contains(words) && said.contains("\n hint: "), "{said}");
+    }
+}
+
+/// The page on series is true: its commands work, with fewer steps.
+#[test]
+fn the_commands_of_the_guide_work() {
+    let folder = Folder::new();
+    let mut stream = Stream(5);
+    let rows: String = (0..500).map(|i| format!("{},{}\n", (0.3 * f64::from(i)).sin(), stream.below(100))).collect();
+    fs::write(folder.path("sensor.csv"), format!("a,b\n{rows}")).unwrap();
+    let people = "old,Ulm\nyoung,Ulm\nold,Rom\nyoung,Rom\n".repeat(20);
+    fs::write(folder.path("people.csv"), format!("age,town\n{people}")).unwrap();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/series-and-tables.md");
+    let text = fs::read_to_string(page).unwrap();
+    let commands: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("galatea ")).collect();
+    assert!(commands.len() >= 8, "{commands:?}");
+    for command in commands {
+        // What is said of a command is set apart from it.
+        let command = command.split("    ").next().unwrap();
+        let mut arguments: Vec<&str> = command.split_whitespace().collect();
+        if arguments[..2] == ["train", "rgan"] {
+            arguments.extend(["--steps", "20", "--set", "batch=8", "hidden_g=8", "hidden_d=8", "eval.every=10"]);
+        }
+        folder.good(&arguments);
     }
 }
 
@@ -169,7 +203,10 @@ fn sequences_that_make_no_sense_are_told() {
     assert!(said.status.success() && common::text(&said.stderr).contains("all characters of the text are the same"));
     folder.good(&[&["train", "relgan", "--data", "book.txt", "--name", "book"], QUICK, &["width=8"]].concat());
     let said = folder.refused(&["sample", "book", "--prompt", "QED"]);
-    assert!(said.contains("the model does not know the character 'Q', number 1") && said.contains("\n hint: "), "{said}");
+    assert!(
+        said.contains("the model does not know the character 'Q', number 1") && said.contains("\n hint: "),
+        "{said}"
+    );
     folder.good(&["sample", "book", "--prompt", "the c", "--length", "20"]);
 }
 
@@ -181,7 +218,9 @@ fn what_is_written_is_judged_beside_real_text() {
     let text: String = (0..9_000).map(|_| format!("{} ", words[stream.below(10) as usize])).collect();
     fs::write(folder.path("book.txt"), text).unwrap();
     let report = folder.good(&[&["train", "seqvae", "--data", "book.txt"], QUICK, &["hidden=16", "latent=4"]].concat());
-    for number in ["log-likelihood-k200-", "bleu-4-20", "self-bleu-4-20", "distinct-2-20", "repetition-4-20", "copied-span-20"] {
+    for number in
+        ["log-likelihood-k200-", "bleu-4-20", "self-bleu-4-20", "distinct-2-20", "repetition-4-20", "copied-span-20"]
+    {
         assert!(report.contains(number), "{number}: {report}");
     }
     folder.good(&["sample", "1", "-n", "3", "-o", "x.txt"]);

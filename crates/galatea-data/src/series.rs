@@ -77,8 +77,10 @@ impl RawSeries {
         let name = self.name.clone();
         let set = SeriesSet::new(self.name, self.channels, length, (values, starts, labels), overlap, self.notes);
         if set.is_constant {
-            return Err(Error::usage(format!("`{name}` holds the same numbers at every moment: there is nothing to learn"))
-                .with_hint("give a series in which something changes"));
+            return Err(Error::usage(format!(
+                "`{name}` holds the same numbers at every moment: there is nothing to learn"
+            ))
+            .with_hint("give a series in which something changes"));
         }
         Ok(Arc::new(set))
     }

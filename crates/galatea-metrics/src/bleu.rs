@@ -101,7 +101,8 @@ impl<'a> References<'a> {
         }
         let others = self.lengths.iter().enumerate().filter(|(of, _)| Some(*of) != without);
         // Of equally near lengths, the shorter one.
-        let nearest = others.map(|(_, length)| (length.abs_diff(words.len()), *length)).min().map_or(0, |(_, length)| length);
+        let nearest =
+            others.map(|(_, length)| (length.abs_diff(words.len()), *length)).min().map_or(0, |(_, length)| length);
         let brevity = if words.len() > nearest { 0.0 } else { 1.0 - nearest as f64 / words.len() as f64 };
         (brevity + logarithm).exp()
     }

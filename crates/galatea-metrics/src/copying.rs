@@ -44,9 +44,7 @@ impl<'a> Searched<'a> {
     /// Bytes at the beginning of `pattern` that are there in a row.
     fn matched(&self, pattern: &[u8]) -> usize {
         let place = self.suffixes.partition_point(|at| &self.text[*at as usize..] < pattern);
-        let shared = |at: &u32| {
-            self.text[*at as usize..].iter().zip(pattern).take_while(|(a, b)| a == b).count()
-        };
+        let shared = |at: &u32| self.text[*at as usize..].iter().zip(pattern).take_while(|(a, b)| a == b).count();
         let neighbours = [place.checked_sub(1), Some(place)];
         neighbours.into_iter().flatten().filter_map(|at| self.suffixes.get(at)).map(shared).max().unwrap_or(0)
     }
@@ -60,7 +58,9 @@ mod tests {
     fn the_longest_stretch_is_found() {
         let text = "the quick brown fox jumps over the lazy dog; été, the end";
         let searched = Searched::new(text);
-        for (of, length) in [("brown fox", 9), ("a brown dog;", 7), ("xyz", 1), ("QQ", 0), ("", 0), ("l'été!", 3), ("é", 1)] {
+        for (of, length) in
+            [("brown fox", 9), ("a brown dog;", 7), ("xyz", 1), ("QQ", 0), ("", 0), ("l'été!", 3), ("é", 1)]
+        {
             assert_eq!(searched.longest(of), length, "{of}");
         }
         // Against all stretches of all lengths.

@@ -102,7 +102,8 @@ impl<'a> Opening<'a> {
 }
 
 /// Every kind of features; the first that suits is taken when none are named. Adding one is its file and its line.
-pub static KINDS: &[&Kind] = &[&DIGITS_LENET, &POINTS, &WINDOWS, &PIXELS, &random_conv::KIND, &own::KIND, &inception::KIND];
+pub static KINDS: &[&Kind] =
+    &[&DIGITS_LENET, &POINTS, &WINDOWS, &PIXELS, &random_conv::KIND, &own::KIND, &inception::KIND];
 
 /// The features for data like these, if there are any.
 ///

@@ -64,7 +64,8 @@ pub fn rows(texts: Texts<'_>) -> Vec<Row> {
     let [written, real, seen] = [texts.written, texts.real, texts.seen].map(&mut read);
     let searched = (!texts.train.is_empty()).then(|| Searched::new(texts.train));
     let spans = |texts: &[String]| -> Option<[f64; 2]> {
-        let lengths: Vec<f64> = texts.iter().map(|text| searched.as_ref().map(|s| s.longest(text) as f64)).collect::<Option<_>>()?;
+        let lengths: Vec<f64> =
+            texts.iter().map(|text| searched.as_ref().map(|s| s.longest(text) as f64)).collect::<Option<_>>()?;
         let mean = lengths.iter().sum::<f64>() / lengths.len().max(1) as f64;
         Some([mean, lengths.iter().copied().fold(0.0, f64::max)])
     };
@@ -106,7 +107,8 @@ mod tests {
     #[test]
     fn copies_and_phrases_that_are_always_the_same_are_seen() {
         let real: Vec<String> = (0..20).map(|i| format!("today {i} birds sat on branch {} and sang", i * 7)).collect();
-        let train: Vec<String> = (20..40).map(|i| format!("today {i} birds sat on branch {} and sang", i * 7)).collect();
+        let train: Vec<String> =
+            (20..40).map(|i| format!("today {i} birds sat on branch {} and sang", i * 7)).collect();
         let whole = train.join("\n");
         let rows = |written: &[String]| {
             rows(Texts { written, real: &real, train: &whole, seen: &train })

@@ -46,7 +46,11 @@ fn specs() -> Vec<DataSpec> {
     };
     let pictures_and_points = [image(1, 12, 12, 3), image(3, 9, 14, 0), points(2, 0), points(5, 3)];
     let texts = [text(9, "\nabcdefgh"), text(2, "a"), text(3, "ab")];
-    pictures_and_points.into_iter().chain(texts).chain([series(7, 2, 0), series(1, 1, 0), series(3, 2, 3), table(&[3, 2, 4, 2])]).collect()
+    pictures_and_points
+        .into_iter()
+        .chain(texts)
+        .chain([series(7, 2, 0), series(1, 1, 0), series(3, 2, 3), table(&[3, 2, 4, 2])])
+        .collect()
 }
 
 /// Smooth examples that differ by index.
@@ -98,6 +102,9 @@ const REMEDIES: &[&str] = &[
     "cell = 'lstm'\ndropout = 0.2",
     "cell = 'gru'\ntied = false\nweight_decay = 0.0",
     "unit = 'lstm'\nlayers_d = 2\nshared = 0\nr2 = 1.0\npenalty_every = 1",
+    "unit = 'lstm'\nhidden = 10",
+    "unit = 'lstm'\nhidden = 10\nword_dropout = 0.9\nfree_bits = 0.0",
+    "pretraining = 0.25\ninverse_temperature = 10.0\nlearning_rate_g = 0.01",
     "states = 3\ncovariance = 'full'\nrestarts = 3",
     "structure = 'climb'\nparents = 2\nsmoothing = 0.5",
     "structure = 'none'",

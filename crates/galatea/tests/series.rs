@@ -21,3 +21,23 @@ fn value(report: &Report, number: &str) -> (f64, f64) {
     let row = report.rows.iter().find(|row| row.number == number).unwrap();
     (row.value, row.floor.unwrap())
 }
+
+#[test]
+fn recurrent_gans_learn_sines() {
+    let report = judged("rgan", &["batch=32", "hidden_g=32", "hidden_d=32", "layers_g=1", "train.steps=700"]);
+    let (autocorrelation, floor) = value(&report, "autocorrelation");
+    let (share, _) = value(&report, "tstr-share");
+    eprintln!("{report}");
+    assert!(autocorrelation < 0.12 && floor < 0.05, "{autocorrelation}, and real windows have {floor}");
+    assert!(share > 0.4, "{share}");
+}
+
+#[test]
+fn timegan_learns_sines() {
+    let report = judged("timegan", &["batch=32", "layers=1", "train.steps=700"]);
+    let (autocorrelation, floor) = value(&report, "autocorrelation");
+    let (share, _) = value(&report, "tstr-share");
+    eprintln!("{report}");
+    assert!(autocorrelation < 0.12 && floor < 0.05, "{autocorrelation}, and real windows have {floor}");
+    assert!(share > 0.4, "{share}");
+}

@@ -255,11 +255,7 @@ fn series(
 }
 
 /// Stretches of `[moments, channels]` that are of one class each, and these classes, in the order of their names.
-fn by_class<'a>(
-    values: &[f32],
-    channels: usize,
-    of: impl Iterator<Item = &'a str> + Clone,
-) -> (Vec<Vec<f32>>, Labels) {
+fn by_class<'a>(values: &[f32], channels: usize, of: impl Iterator<Item = &'a str> + Clone) -> (Vec<Vec<f32>>, Labels) {
     let classes: BTreeSet<&str> = of.clone().collect();
     let classes: Vec<String> = classes.into_iter().map(str::to_owned).collect();
     let (mut pieces, mut labels): (Vec<Vec<f32>>, Vec<u32>) = (Vec::new(), Vec::new());

@@ -123,7 +123,9 @@ impl Model for Rgan {
         let noise = latent.saturating_mul(length).saturating_add(config.shared);
         if noise > MOST || length.saturating_mul(channels).saturating_mul(remedies.pack) > MOST {
             return Err(Error::usage(
-                format!("windows of {length} moments of {channels} channels, and noise of {noise} numbers, are too large"),
+                format!(
+                    "windows of {length} moments of {channels} channels, and noise of {noise} numbers, are too large"
+                ),
                 "cut shorter windows with `--set data.window=..`, or lower `latent`",
             ));
         }

@@ -112,9 +112,7 @@ impl Model for TimeGan {
 
     fn new(config: &Config, spec: &DataSpec, seed: u64, device: &Device) -> Result<Self> {
         Self::check(config, spec)?;
-        let Some((scale, [length, channels])) =
-            Scale::of(spec).zip(<[usize; 2]>::try_from(spec.shape()).ok())
-        else {
+        let Some((scale, [length, channels])) = Scale::of(spec).zip(<[usize; 2]>::try_from(spec.shape()).ok()) else {
             return Err(Error::usage("there is no scale of such data", "use another family"));
         };
         let device = device.clone().autodiff();

@@ -239,9 +239,11 @@ impl Stack {
         let of_each = gradient.narrow(1, hidden, hidden).div_scalar(time as f64);
         let mut gradients: Vec<Tensor<2>> = (0..time).map(|_| of_each.clone()).collect();
         gradients[time - 1] = of_each + of_last;
-        self.layers.iter().zip(&traces).rev().fold(gradients, |gradients, (layer, steps)| {
-            layer.input_gradient(steps, gradients)
-        })
+        self.layers
+            .iter()
+            .zip(&traces)
+            .rev()
+            .fold(gradients, |gradients, (layer, steps)| layer.input_gradient(steps, gradients))
     }
 }
 
