@@ -104,7 +104,7 @@ const REMEDIES: &[&str] = &[
     "unit = 'lstm'\nlayers_d = 2\nshared = 0\nr2 = 1.0\npenalty_every = 1",
     "unit = 'lstm'\nhidden = 10",
     "unit = 'lstm'\nhidden = 10\nword_dropout = 0.9\nfree_bits = 0.0",
-    "pretraining = 0.25\ninverse_temperature = 10.0\nlearning_rate_g = 0.01",
+    "pretraining = 0.25\nwidth = 16\ninverse_temperature = 10.0\nlearning_rate_g = 0.01",
     "states = 3\ncovariance = 'full'\nrestarts = 3",
     "structure = 'climb'\nparents = 2\nsmoothing = 0.5",
     "structure = 'none'",
