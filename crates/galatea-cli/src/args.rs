@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-pub(crate) use uses::{AugmentArgs, DetectArgs, ReconstructArgs};
+pub(crate) use uses::{AugmentArgs, DetectArgs, EditArgs, ReconstructArgs};
 
 /// Train, judge and use generative models on your own pictures and text.
 #[derive(Debug, Parser)]
@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Walk through the latent space from sample to sample, or between your own pictures
     Interpolate(InterpolateArgs),
+    /// Change samples or your own pictures along directions of the latent space, or by sums
+    Edit(EditArgs),
     /// Give examples back as a trained model understands them
     Reconstruct(ReconstructArgs),
     /// Find the examples that are unlike those that a model has learnt
@@ -206,13 +208,14 @@ Examples:
   galatea sample model.safetensors -n 100 -o grid.png
   galatea sample last --prompt \"To be\" --temperature 0.8  of a model of text; also -o text.txt
   galatea sample last --given age=old -o rows.csv    of a model of a table
+  galatea sample last -n 3 -o music.wav              of a model of music; also .mid, .png and a folder
 
 Sample number i is the same for any -n.")]
 pub(crate) struct SampleArgs {
     #[command(flatten)]
     pub(crate) drawing: Drawing,
 
-    /// How many samples [default: 100, of text 1]
+    /// How many samples [default: 100, of text and music 1]
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000), allow_negative_numbers = true)]
     pub(crate) number: Option<u64>,
 
@@ -226,6 +229,10 @@ pub(crate) struct SampleArgs {
 
     #[command(flatten)]
     pub(crate) text: crate::commands::complete::TextArgs,
+
+    /// Of a model of music: play it by this SoundFont in a `.wav` [default: a simple synthesiser]
+    #[arg(long, value_name = "F.sf2", value_hint = ValueHint::FilePath)]
+    pub(crate) soundfont: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

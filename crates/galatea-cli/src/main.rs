@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(args, common, began),
         Command::Sample(args) => commands::sample::sample(args, common),
         Command::Interpolate(args) => commands::sample::interpolate(args, common),
+        Command::Edit(args) => commands::edit::run(&args, common),
         Command::Reconstruct(args) => commands::reconstruct::run(&args, common),
         Command::Augment(args) => commands::augment::run(&args, common),
         Command::Detect(args) => commands::detect::run(&args, common),

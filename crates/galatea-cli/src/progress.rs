@@ -254,6 +254,47 @@ fn thousands(number: usize) -> String {
     groups.join(",")
 }
 
+/// Shows how many of some things are done, and how long the others will take.
+pub(crate) struct Counting {
+    bar: Option<ProgressBar>,
+    quiet: bool,
+    began: Instant,
+    last_line: Instant,
+    done: usize,
+}
+
+impl Counting {
+    pub(crate) fn new(common: &Common) -> Self {
+        let bar = (!common.quiet && std::io::stderr().is_terminal()).then(|| {
+            let style = ProgressStyle::with_template("{bar:30.cyan/blue} {pos}/{len} {msg}, {eta} left")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::new(1).with_style(style)
+        });
+        let now = Instant::now();
+        Self { bar, quiet: common.quiet, began: now, last_line: now, done: 0 }
+    }
+
+    /// One more of `count` is done.
+    pub(crate) fn one_more(&mut self, count: usize, what: &str) {
+        self.done += 1;
+        if let Some(bar) = &self.bar {
+            bar.set_length(count as u64);
+            bar.set_position(self.done as u64);
+            bar.set_message(what.to_owned());
+        } else if !self.quiet && (self.last_line.elapsed() >= LINE_EVERY || self.done == count) {
+            self.last_line = Instant::now();
+            let left = self.began.elapsed().mul_f64((count - self.done) as f64 / self.done as f64);
+            say(&format!("{}/{count}  {what}, {} left", self.done, HumanDuration(left)));
+        }
+    }
+
+    pub(crate) fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// Shows a download.
 pub(crate) struct Download {
     bar: ProgressBar,

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 use common::{Folder, text};
+use galatea::registry;
 use image::{GenericImageView, GrayImage, Luma};
 use serde_json::Value;
 
@@ -233,7 +234,7 @@ fn commands(page: &str) -> Vec<Vec<String>> {
 
 #[test]
 fn the_commands_of_the_guide_work() {
-    for page in ["autoencoders.md", "detect.md"] {
+    for page in ["autoencoders.md", "detect.md", "augment.md", "latent-space.md", "encoder.md"] {
         let folder = Folder::new();
         for (name, count) in [("good", 150), ("new", 2)] {
             std::fs::create_dir(folder.path(name)).unwrap();
@@ -251,7 +252,12 @@ fn the_commands_of_the_guide_work() {
         for command in commands {
             let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
             if arguments[0] == "train" {
-                arguments.extend(["--steps", "20", "--set", "width=4", "hidden=[16]", "latent=4", "eval.samples=0"]);
+                arguments.extend(["--steps", "20", "--set", "width=4", "batch=16", "eval.samples=0"]);
+                // Not every family has these.
+                let keys = registry::family(&command[1]).map(|family| family.keys()).unwrap_or_default();
+                let small = ["hidden=[16]", "latent=4", "prior_width=16", "width_d=4"];
+                let is_known = |set: &&&str| keys.iter().any(|key| set.starts_with(&format!("{}=", key.name)));
+                arguments.extend(small.iter().filter(is_known));
             }
             folder.good(&arguments);
         }

@@ -6,10 +6,11 @@
 
 use galatea_kernels::random::Stream;
 
+use crate::music::{KEYS, frames_of, keys_of, write_frame};
 use crate::{DataSpec, Error, HostBatch, Result, settings};
 
 settings! {
-    /// How pictures are changed while training; every example anew each time it is used.
+    /// How pictures and music are changed while training; every example anew each time it is used.
     pub struct AugmentOptions {
         /// Probability of mirroring left and right.
         flip_horizontal: f64 = 0.0, in 0.0..=1.0;
@@ -21,6 +22,8 @@ settings! {
         rotate: f64 = 0.0, in 0.0..=180.0;
         /// Largest change of size: 0.2 makes pictures up to 1.2 times as large or as small.
         scale: f64 = 0.0, in 0.0..=1.0;
+        /// Of music: most semitones by which a piece is moved up or down; none of its notes leaves the keys.
+        transpose: usize = 0, in 0..=12;
     }
 }
 
@@ -30,35 +33,44 @@ impl AugmentOptions {
         *self == Self::default()
     }
 
-    /// Checks that what is to be changed can be: pictures only.
+    /// Checks that what is to be changed can be: pictures, or music where it is transposed.
     ///
     /// # Errors
     /// If something is set for other data.
     pub fn check_for(&self, spec: &DataSpec) -> Result<()> {
-        if self.is_off() || matches!(spec, DataSpec::Images(_)) {
-            return Ok(());
-        }
         let set = crate::settings::to_table(self);
         let off = crate::settings::to_table(&Self::default());
         let changed: Vec<String> = set
             .iter()
             .filter(|(key, value)| off.get(*key) != Some(*value))
+            .filter(|(key, _)| spec.kind() != if *key == "transpose" { "music" } else { "images" })
             .map(|(key, _)| format!("`data.{key}`"))
             .collect();
-        Err(Error::usage(format!("{} changes pictures, and the data are {}", changed.join(", "), spec.kind()))
-            .with_hint("leave it out"))
+        let changes = if changed.iter().any(|key| key == "`data.transpose`") { "music" } else { "pictures" };
+        match changed.is_empty() {
+            true => Ok(()),
+            false => {
+                Err(Error::usage(format!("{} changes {changes}, and the data are {}", changed.join(", "), spec.kind()))
+                    .with_hint("leave it out"))
+            }
+        }
     }
 }
 
 /// Changes every picture of a batch by a draw of its own.
 ///
 /// Example `i` is changed by the stream (`seed`, `streams[i]`) and by nothing else. What comes into view at the border
-/// repeats the border's pixels. Values stay in their range. What is no picture stays as it is.
+/// repeats the border's pixels. Values stay in their range. What is neither picture nor music stays as it is.
 ///
 /// # Panics
 /// If the batch is not of pictures of `spec`, or there is not one stream for each.
 pub fn augment(batch: &mut HostBatch, spec: &DataSpec, options: &AugmentOptions, seed: u64, streams: &[u64]) {
     if options.is_off() {
+        return;
+    }
+    if let DataSpec::Music(_) = spec {
+        let rolls = batch.values.values.chunks_exact_mut(spec.elements());
+        rolls.zip(streams).for_each(|(roll, stream)| transpose(roll, options.transpose, Stream::new(seed, *stream)));
         return;
     }
     let DataSpec::Images(image) = spec else { return };
@@ -70,6 +82,18 @@ pub fn augment(batch: &mut HostBatch, spec: &DataSpec, options: &AugmentOptions,
         for plane in picture.chunks_exact_mut(image.height * image.width) {
             change.apply(plane, image.width, image.height);
         }
+    }
+}
+
+/// Moves a piano roll by up to `most` semitones, each as likely as any, as far as its notes stay on the keys.
+fn transpose(roll: &mut [f32], most: usize, mut stream: Stream) {
+    let frames = frames_of(roll);
+    let all = frames.iter().fold(0, |all, frame| all | frame);
+    let (Some(lowest), Some(highest)) = (keys_of(all).next(), keys_of(all).next_back()) else { return };
+    let (down, up) = (most.min(lowest), most.min(KEYS - 1 - highest));
+    let by = stream.below((down + up + 1) as u64) as usize;
+    for (frame, values) in frames.iter().zip(roll.chunks_exact_mut(KEYS)) {
+        write_frame(frame >> down << by, values);
     }
 }
 
@@ -150,7 +174,7 @@ mod tests {
     }
 
     fn all() -> AugmentOptions {
-        AugmentOptions { flip_horizontal: 0.5, flip_vertical: 0.5, shift: 0.2, rotate: 20.0, scale: 0.2 }
+        AugmentOptions { flip_horizontal: 0.5, flip_vertical: 0.5, shift: 0.2, rotate: 20.0, scale: 0.2, ..off() }
     }
 
     #[test]
@@ -202,6 +226,28 @@ mod tests {
         let double = Change { mirror: [false; 2], shift: [0.0; 2], angle: 0.0, factor: 2.0 };
         double.apply(&mut ramp, 5, 5);
         assert_eq!(ramp[..5], [1.0, 1.5, 2.0, 2.5, 3.0]);
+    }
+
+    #[test]
+    fn music_is_moved_as_far_as_its_notes_stay_on_the_keys() {
+        let spec = DataSpec::Music(crate::MusicSpec { length: 3, resolution: 1, tempo: 100.0 });
+        // From the second key on: at most one down, and five up.
+        let piece = [0b110, 0b1010];
+        let pieces = vec![&piece[..]; 300];
+        let mut batch = HostBatch { values: crate::music::rolls(&pieces, 3), labels: None };
+        let options = AugmentOptions { transpose: 5, ..off() };
+        augment(&mut batch, &spec, &options, 3, &(0..300).collect::<Vec<_>>());
+        let mut seen = std::collections::BTreeMap::new();
+        for i in 0..300 {
+            let frames = frames_of(batch.values.row(i));
+            let by = keys_of(frames[0]).next().unwrap();
+            assert_eq!(frames, piece.map(|frame| frame >> 1 << by));
+            *seen.entry(by).or_insert(0) += 1;
+        }
+        assert_eq!(seen.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6]);
+        assert!(seen.values().all(|count| (20..70).contains(count)), "{seen:?}");
+        assert!(options.check_for(&spec).is_ok() && all().check_for(&spec).is_err());
+        assert!(options.check_for(&self::spec()).is_err() && all().check_for(&self::spec()).is_ok());
     }
 
     #[test]

@@ -2,6 +2,17 @@
 
 use crate::{DataSpec, HostBatch, Result};
 
+/// What an example is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Portion {
+    /// To learn from.
+    Train,
+    /// To choose between checkpoints by.
+    Validation,
+    /// To judge by.
+    Test,
+}
+
 /// A finite, indexable set of examples.
 ///
 /// Reading is by index and has no state, so that the examples of training step `t` are a pure function of
@@ -37,6 +48,17 @@ pub trait Dataset: Send + Sync {
     /// stand for themselves. Of data that overlap the last part is held back, and so many examples before it are left out.
     fn overlap(&self) -> usize {
         0
+    }
+
+    /// The number of what example `index` was cut from: examples of one number are held back together or not at all. Numbers
+    /// grow with the index.
+    fn group(&self, index: usize) -> usize {
+        index
+    }
+
+    /// What example `index` is for, where the data say so themselves.
+    fn portion(&self, _index: usize) -> Option<Portion> {
+        None
     }
 
     /// SHA-256 over spec and contents in hex, or over names, sizes and dates for data that is streamed.

@@ -115,7 +115,14 @@ impl Inputs {
                     Source::Picture(path) => picture::load(path, frame, out),
                     Source::Of(..) => Ok(()),
                 });
-            broken.extend(failed);
+            // What leaves broken files out of training leaves out nothing that is named one by one.
+            let hint = |error: Error| match error.hint() {
+                Some(hint) if hint.contains("skip_broken") => {
+                    error.with_hint("name a picture that can be read in its place")
+                }
+                _ => error,
+            };
+            broken.extend(failed.into_iter().map(|(i, error)| (i, hint(error))));
             values.iter_mut().zip(bytes).for_each(|(value, byte)| *value = unit(byte));
         }
         for (i, values) in values.chunks_exact_mut(width.max(1)).enumerate() {
@@ -175,6 +182,7 @@ mod tests {
         assert_eq!((values.shape, good), (vec![5, 3, 10, 12], vec![0, 1, 3, 4, 5]));
         assert_eq!(broken.len(), 1);
         assert!(inputs.name(broken[0].0).ends_with("broken.png") && broken[0].1.to_string().contains("broken.png"));
+        assert!(!broken[0].1.hint().unwrap().contains("skip_broken"));
         assert_eq!((values.values[0], values.values[360]), (unit(153), 1.0));
         assert_eq!((inputs.name(5), inputs.file(5)), ("digits#1".to_owned(), None));
         assert!(inputs.file(0).unwrap().ends_with("c.png"));

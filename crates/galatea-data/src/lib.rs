@@ -2,11 +2,13 @@
 
 mod augment;
 mod batch;
+mod bpe;
 mod dataset;
 mod error;
 pub mod fetch;
 pub mod formats;
 mod inputs;
+pub mod music;
 mod options;
 mod parallel;
 mod picture;
@@ -22,10 +24,11 @@ pub mod write;
 
 pub use augment::{AugmentOptions, augment};
 pub use batch::{HostBatch, HostTensor};
-pub use dataset::Dataset;
+pub use dataset::{Dataset, Portion};
 pub use error::{Error, Result, io_hint};
 pub use formats::{open, open_text};
 pub use inputs::Inputs;
+pub use music::MusicSpec;
 pub use options::{Channels, DataOptions, Fit, Missing, Tokens};
 pub use series::SeriesSpec;
 pub use spec::{DataSpec, ImageSpec, Mixture, PointSpec};

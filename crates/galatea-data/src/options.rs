@@ -34,6 +34,8 @@ choice! {
     pub enum Tokens {
         /// Characters (Unicode code points), those that occur.
         Characters = "characters",
+        /// Frequent strings of bytes (byte pair encoding), learnt from what is not held back.
+        Bpe = "bpe",
     }
 }
 
@@ -82,12 +84,20 @@ settings! {
         context: usize = 64, in 1..=8_192;
         /// Of text: what it is cut into.
         tokens: Tokens = Tokens::Characters;
+        /// Of text in `tokens=bpe`: how many tokens there are, 256 bytes among them.
+        vocabulary: usize = 1024, in 257..=65_536;
         /// Of numbers in rows: so many moments are an example, and the file is a series; 0 takes each row for itself.
         window: usize = 0, in 0..=100_000;
         /// Of a series: moments from the beginning of a window to that of the next.
         stride: usize = 1, in 1..=1_000_000;
         /// Of a series: what is done about values that are missing.
         missing: Missing = Missing::Error;
+        /// Of music: frames of an example, and longer pieces are cut; 0 for those of the longest piece, at most 256.
+        frames: usize = 0, in 0..=65_536;
+        /// Of music: frames of a quarter note; 4 of MIDI files, 1 of lists of pitches.
+        resolution: Option<usize> = None;
+        /// Of music: quarter notes a minute at which samples are played; that of the first MIDI file which has one, else 100.
+        tempo: Option<f64> = None;
         /// Share of the examples held back for judging; at most 5,000 examples, and of text and series the last part.
         holdout: f64 = 0.1, in 0.0..=0.5;
         /// Share of the rest held back to choose the best checkpoint by; 0.1 with `eval.every`, else 0.
@@ -111,10 +121,17 @@ pub(crate) struct Plan {
     pub(crate) skip_broken: bool,
     pub(crate) context: usize,
     pub(crate) tokens: Tokens,
+    pub(crate) vocabulary: usize,
+    /// Share of the examples that is held back.
+    pub(crate) holdout: f64,
     /// 0 for rows of their own.
     pub(crate) window: usize,
     pub(crate) stride: usize,
     pub(crate) missing: Missing,
+    /// 0 for the longest piece's.
+    pub(crate) frames: usize,
+    pub(crate) resolution: Option<usize>,
+    pub(crate) tempo: Option<f64>,
 }
 
 impl DataOptions {
@@ -133,12 +150,17 @@ impl DataOptions {
 
     /// Fails if something is set that only text has, for `source`, which holds something else.
     pub(crate) fn refuse_text(&self, source: &str, holds: &str) -> crate::Result<()> {
-        self.refuse(&["context", "tokens"], "text", source, holds)
+        self.refuse(&["context", "tokens", "vocabulary"], "text", source, holds)
     }
 
     /// Fails if something is set that only series have, for `source`, which holds something else.
     pub(crate) fn refuse_series(&self, source: &str, holds: &str) -> crate::Result<()> {
         self.refuse(&["window", "stride", "missing"], "series", source, holds)
+    }
+
+    /// Fails if something is set that only music has, for `source`, which holds something else.
+    pub(crate) fn refuse_music(&self, source: &str, holds: &str) -> crate::Result<()> {
+        self.refuse(&["frames", "resolution", "tempo"], "music", source, holds)
     }
 
     fn refuse(&self, keys: &[&str], are_for: &str, source: &str, holds: &str) -> crate::Result<()> {
@@ -153,10 +175,27 @@ impl DataOptions {
 }
 
 impl Plan {
+    fn default_vocabulary() -> usize {
+        DataOptions::default().vocabulary
+    }
+
     pub(crate) fn new(options: &DataOptions) -> crate::Result<Self> {
         options.check().map_err(|error| Error::Usage { problem: error.problem, hint: error.hint })?;
         if options.limit == Some(0) {
             return Err(Error::usage("`data.limit` is 0").with_hint("leave it out to use all examples"));
+        }
+        let usual = Self::default_vocabulary();
+        if options.tokens != Tokens::Bpe && options.vocabulary != usual {
+            return Err(Error::usage("`data.vocabulary` is set, but characters are as many as there are")
+                .with_hint("leave it out, or choose `data.tokens=bpe`"));
+        }
+        if options.resolution.is_some_and(|resolution| !(1..=96).contains(&resolution)) {
+            return Err(Error::usage("`data.resolution` is out of range")
+                .with_hint("give the frames of a quarter note, 1 to 96; 4 are sixteenth notes"));
+        }
+        if options.tempo.is_some_and(|tempo| !(10.0..=1_000.0).contains(&tempo)) {
+            return Err(Error::usage("`data.tempo` is out of range")
+                .with_hint("give quarter notes a minute, 10 to 1000; leave it out for that of the data"));
         }
         let classes = options.classes.split(',').map(|name| name.trim().to_owned());
         Ok(Self {
@@ -174,9 +213,14 @@ impl Plan {
             skip_broken: options.skip_broken,
             context: options.context,
             tokens: options.tokens,
+            vocabulary: options.vocabulary,
+            holdout: options.holdout,
             window: options.window,
             stride: options.stride,
             missing: options.missing,
+            frames: options.frames,
+            resolution: options.resolution,
+            tempo: options.tempo,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::music::{KEYS, MusicSpec};
 use crate::series::SeriesSpec;
 use crate::table::TableSpec;
 use crate::text::TextSpec;
@@ -23,6 +24,8 @@ pub enum DataSpec {
     Series(SeriesSpec),
     /// Rows of a table, `[columns]`: whole numbers that say which of a column's values.
     Table(TableSpec),
+    /// Piano rolls, `[length, 88]`: which keys sound in each frame.
+    Music(MusicSpec),
 }
 
 /// Pictures: `[channels, height, width]`, values in `[-1, 1]` (black to white).
@@ -92,7 +95,7 @@ impl Mixture {
 }
 
 impl DataSpec {
-    /// The kind as one lower-case word: `images`, `points`, `text`, `series`, `table`.
+    /// The kind as one lower-case word: `images`, `points`, `text`, `series`, `table`, `music`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Images(_) => "images",
@@ -100,12 +103,14 @@ impl DataSpec {
             Self::Text(_) => "text",
             Self::Series(_) => "series",
             Self::Table(_) => "table",
+            Self::Music(_) => "music",
         }
     }
 
-    /// Whether examples are near to each other when their numbers are: tokens are names, and no numbers to be compared.
+    /// Whether examples are near to each other when their numbers are: tokens are names, and no numbers to be compared,
+    /// and of music few keys sound at a time.
     pub fn has_distances(&self) -> bool {
-        !matches!(self, Self::Text(_) | Self::Table(_))
+        !matches!(self, Self::Text(_) | Self::Table(_) | Self::Music(_))
     }
 
     /// Whether values are in units of their own, and not between -1 and 1.
@@ -115,7 +120,7 @@ impl DataSpec {
 
     /// Dimensions of one example, the batch left out: `[channels, height, width]` for images,
     /// `[dimensions]` for points, `[length]` for text,
-    /// `[length, channels]` for series, `[columns]` for tables.
+    /// `[length, channels]` for series, `[columns]` for tables, `[length, 88]` for music.
     pub fn shape(&self) -> Vec<usize> {
         match self {
             Self::Images(image) => vec![image.channels, image.height, image.width],
@@ -123,6 +128,7 @@ impl DataSpec {
             Self::Text(text) => vec![text.length],
             Self::Series(series) => vec![series.length, series.channels.len()],
             Self::Table(table) => vec![table.columns.len()],
+            Self::Music(music) => vec![music.length, KEYS],
         }
     }
 
@@ -137,7 +143,7 @@ impl DataSpec {
             Self::Images(image) => &image.classes,
             Self::Points(points) => &points.classes,
             Self::Series(series) => &series.classes,
-            Self::Text(_) | Self::Table(_) => &[],
+            Self::Text(_) | Self::Table(_) | Self::Music(_) => &[],
         }
     }
 }
@@ -175,6 +181,10 @@ impl std::fmt::Display for DataSpec {
                 }
             }
             Self::Table(table) => write!(f, "rows of {} columns", table.columns.len()),
+            Self::Music(music) => {
+                let MusicSpec { length, resolution, .. } = music;
+                write!(f, "music of {length} frames or fewer, {resolution} a quarter note")
+            }
         }
     }
 }

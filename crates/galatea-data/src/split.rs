@@ -1,6 +1,6 @@
 //! Which examples are trained on and which are held back for judging.
 
-use crate::Dataset;
+use crate::{Dataset, Portion};
 
 /// Most examples that are held back: judging with more takes longer and says hardly more.
 const MAX_HELD_BACK: usize = 5_000;
@@ -14,7 +14,7 @@ pub struct Split {
     pub held_back: Vec<usize>,
 }
 
-/// Holds back the share `holdout` of every class, at most 5,000 examples in all; of data whose examples overlap the last
+/// Holds back what the data say is for judging; else the share `holdout` of every class, at most 5,000 examples in all; of data whose examples overlap the last
 /// part, however many examples that is, and none of the examples that are trained on reaches into it.
 ///
 /// A pure function of its arguments: the seed of a run plays no part, so that runs with different seeds are judged on
@@ -23,8 +23,7 @@ pub fn split(data: &dyn Dataset, holdout: f64) -> Split {
     if data.overlap() > 0 {
         return split_by_time(data.len(), holdout, data.overlap());
     }
-    let labels: Vec<u32> = (0..data.len()).map(|i| data.label(i).unwrap_or(0)).collect();
-    split_labels(&labels, holdout)
+    by_groups(data, &(0..data.len()).collect::<Vec<_>>(), holdout, Portion::Test)
 }
 
 impl Split {
@@ -35,11 +34,22 @@ impl Split {
             // What is trained on is the beginning of the data, without gaps.
             return split_by_time(self.train.len(), holdout, data.overlap());
         }
-        let labels: Vec<u32> = self.train.iter().map(|i| data.label(*i).unwrap_or(0)).collect();
-        let Self { train, held_back } = split_labels(&labels, holdout);
-        let [train, held_back] = [train, held_back].map(|part| part.iter().map(|i| self.train[*i]).collect());
-        Self { train, held_back }
+        by_groups(data, &self.train, holdout, Portion::Validation)
     }
+}
+
+/// Holds back the examples among `indices` that the data say are for it, if a share is asked for; of data that say nothing, a
+/// share of the groups.
+fn by_groups(data: &dyn Dataset, indices: &[usize], holdout: f64, held: Portion) -> Split {
+    if holdout > 0.0 && indices.iter().any(|i| data.portion(*i) == Some(held)) {
+        let (held_back, train) = indices.iter().partition(|i| data.portion(**i) == Some(held));
+        return Split { train, held_back };
+    }
+    let groups: Vec<&[usize]> = indices.chunk_by(|a, b| data.group(*a) == data.group(*b)).collect();
+    let labels: Vec<u32> = groups.iter().map(|group| data.label(group[0]).unwrap_or(0)).collect();
+    let Split { train, held_back } = split_labels(&labels, holdout);
+    let [train, held_back] = [train, held_back].map(|part| part.iter().flat_map(|i| groups[*i]).copied().collect());
+    Split { train, held_back }
 }
 
 /// [`split`] of examples with these classes.
@@ -95,6 +105,14 @@ mod tests {
         }
         // Not every tenth, which would follow an order in the data.
         assert!(held_back.windows(2).any(|pair| pair[1] - pair[0] > 30));
+    }
+
+    #[test]
+    fn digits_are_split_as_is_written_for_others() {
+        let written = include_str!("../../../bench/peers/digits-held-back.txt");
+        let written: Vec<usize> = written.split_whitespace().map(|number| number.parse().unwrap()).collect();
+        let digits = crate::open("digits", &crate::DataOptions::default()).unwrap();
+        assert_eq!(split(&*digits, 0.1).held_back, written);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest;
 
 use crate::{
-    DataSpec, Dataset, Error, HostBatch, HostTensor, Result,
+    DataSpec, Dataset, Error, HostBatch, HostTensor, Result, bpe,
     options::{Plan, Tokens},
     set::{fingerprint_of, hex},
 };
@@ -41,11 +41,24 @@ pub enum Vocabulary {
         /// All of them.
         characters: String,
     },
+    /// Strings of bytes: 256 bytes, and pairs of tokens that were before them.
+    Bpe {
+        /// The pairs, in the order in which they are merged.
+        merges: Vec<(u32, u32)>,
+    },
 }
 
 impl Vocabulary {
     /// The vocabulary that `text` is written in.
-    fn of(text: &str, _tokens: Tokens) -> Self {
+    fn of(text: &str, plan: &Plan) -> Self {
+        if plan.tokens == Tokens::Bpe {
+            // What is held back to judge by has no part in it.
+            let mut end = (text.len() as f64 * (1.0 - plan.holdout)) as usize;
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            return Self::Bpe { merges: bpe::train(&text[..end], plan.vocabulary) };
+        }
         let mut all: Vec<char> = text.chars().collect();
         all.sort_unstable();
         all.dedup();
@@ -56,6 +69,7 @@ impl Vocabulary {
     pub fn len(&self) -> usize {
         match self {
             Self::Characters { characters } => characters.chars().count(),
+            Self::Bpe { merges } => bpe::spellings(merges).map_or(0, |all| all.len()),
         }
     }
 
@@ -68,6 +82,7 @@ impl Vocabulary {
     pub fn unit(&self) -> &'static str {
         match self {
             Self::Characters { .. } => "characters",
+            Self::Bpe { .. } => "tokens",
         }
     }
 
@@ -76,7 +91,10 @@ impl Vocabulary {
     /// # Errors
     /// With the first character that is not in the vocabulary, and where it is.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let Self::Characters { characters } = self;
+        let characters = match self {
+            Self::Characters { characters } => characters,
+            Self::Bpe { merges } => return bpe::encode(text, merges),
+        };
         let known: Vec<char> = characters.chars().collect();
         let token = |(at, letter): (usize, char)| {
             known.binary_search(&letter).map(|token| token as u32).map_err(|_| {
@@ -91,26 +109,62 @@ impl Vocabulary {
     /// The text of `tokens`; what is no token is passed over.
     pub fn decode(&self, tokens: &[u32]) -> String {
         let mut decoder = self.decoder();
-        tokens.iter().map(|token| decoder.push(*token).to_owned()).collect()
+        let text: String = tokens.iter().map(|token| decoder.push(*token).to_owned()).collect();
+        text + &decoder.end()
     }
 
     /// Decodes tokens one by one.
     pub fn decoder(&self) -> Decoder {
-        let Self::Characters { characters } = self;
-        Decoder { known: characters.chars().map(String::from).collect() }
+        let known = match self {
+            Self::Characters { characters } => {
+                characters.chars().map(|letter| letter.to_string().into_bytes()).collect()
+            }
+            Self::Bpe { merges } => bpe::spellings(merges).unwrap_or_default(),
+        };
+        Decoder { known, pending: Vec::new(), text: String::new() }
     }
 }
 
 /// Tokens to text, one by one, as they are drawn.
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    known: Vec<String>,
+    known: Vec<Vec<u8>>,
+    /// The beginning of a character.
+    pending: Vec<u8>,
+    text: String,
 }
 
 impl Decoder {
     /// The text that is complete with `token`.
     pub fn push(&mut self, token: u32) -> &str {
-        self.known.get(token as usize).map_or("", String::as_str)
+        self.text.clear();
+        self.pending.extend(self.known.get(token as usize).into_iter().flatten());
+        loop {
+            match std::str::from_utf8(&self.pending) {
+                Ok(text) => {
+                    self.text.push_str(text);
+                    self.pending.clear();
+                }
+                Err(error) => {
+                    let whole = error.valid_up_to();
+                    self.text.push_str(&String::from_utf8_lossy(&self.pending[..whole]));
+                    self.pending.drain(..whole);
+                    // What is no character and cannot become one is shown as such.
+                    if let Some(bad) = error.error_len() {
+                        self.pending.drain(..bad);
+                        self.text.push(char::REPLACEMENT_CHARACTER);
+                        continue;
+                    }
+                }
+            }
+            return &self.text;
+        }
+    }
+
+    /// What is left of a character that was not finished.
+    pub fn end(&mut self) -> String {
+        let is_left = !std::mem::take(&mut self.pending).is_empty();
+        if is_left { char::REPLACEMENT_CHARACTER.to_string() } else { String::new() }
     }
 }
 
@@ -140,7 +194,10 @@ impl RawText {
         }
         let Self { name, source, text, mut notes } = self;
         let length = known.map_or(plan.context + 1, |known| known.length);
-        let vocabulary = known.map_or_else(|| Vocabulary::of(&text, plan.tokens), |known| known.vocabulary.clone());
+        let vocabulary = known.map_or_else(|| Vocabulary::of(&text, plan), |known| known.vocabulary.clone());
+        if let (Vocabulary::Bpe { .. }, None) = (&vocabulary, known) {
+            notes.push(format!("{} tokens were learnt, of {} that were asked for", vocabulary.len(), plan.vocabulary));
+        }
         if vocabulary.len() > MOST_CHARACTERS {
             let problem = format!("`{source}` has {} different characters", vocabulary.len());
             return Err(Error::usage(problem).with_hint(format!("at most {MOST_CHARACTERS} can be told apart")));
@@ -254,7 +311,7 @@ mod tests {
     #[test]
     fn text_comes_back_from_its_tokens() {
         let text = "Hëllo,\n\tworld 😀 日本";
-        let vocabulary = Vocabulary::of(text, Tokens::Characters);
+        let vocabulary = Vocabulary::of(text, &Plan::new(&DataOptions::default()).unwrap());
         assert_eq!(vocabulary.len(), 14);
         let tokens = vocabulary.encode(text).unwrap();
         assert_eq!((tokens.len(), vocabulary.decode(&tokens).as_str()), (18, text));
@@ -262,6 +319,30 @@ mod tests {
         let error = vocabulary.encode("Hello?").unwrap_err();
         assert_eq!(error.to_string(), "the model does not know the character 'e', number 2 of the text");
         assert!(error.hint().unwrap().contains("it knows \"\\t\\n ,H"));
+    }
+
+    #[test]
+    fn byte_pairs_are_learnt_from_what_is_not_held_back_and_spell_every_text() {
+        let options = DataOptions { context: 4, tokens: Tokens::Bpe, vocabulary: 300, ..DataOptions::default() };
+        let text = "low lower lowest newest widest\n".repeat(9) + &"zyzzyva ".repeat(20);
+        let raw = RawText { name: "a".into(), source: "a.txt".into(), text: text.clone(), notes: vec![] };
+        let data = raw.finish(&Plan::new(&DataOptions { holdout: 0.4, ..options }).unwrap(), None).unwrap();
+        let DataSpec::Text(spec) = data.spec() else { panic!() };
+        let spelt: Vec<String> =
+            (256..spec.vocabulary.len() as u32).map(|token| spec.vocabulary.decode(&[token])).collect();
+        assert!(spelt.contains(&" low".to_owned()) && !spelt.iter().any(|token| token.contains("zy")), "{spelt:?}");
+        assert!(spec.characters_per_token > 1.5);
+        // Characters that never occurred are bytes, and come byte by byte.
+        let odd = "lowest 日本 é";
+        let tokens = spec.vocabulary.encode(odd).unwrap();
+        assert_eq!(spec.vocabulary.decode(&tokens), odd);
+        let mut decoder = spec.vocabulary.decoder();
+        let parts: Vec<String> = tokens.iter().map(|token| decoder.push(*token).to_owned()).collect();
+        assert!(parts.concat() == odd && parts.contains(&"日".to_owned()) && parts.contains(&String::new()));
+        assert_eq!(spec.vocabulary.decode(&tokens[..tokens.len() - 1]), "lowest 日本 \u{fffd}");
+        let json = serde_json::to_string(data.spec()).unwrap();
+        assert_eq!(&serde_json::from_str::<DataSpec>(&json).unwrap(), data.spec());
+        assert!(Plan::new(&DataOptions { vocabulary: 300, ..DataOptions::default() }).is_err());
     }
 
     #[test]

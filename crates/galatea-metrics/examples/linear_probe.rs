@@ -4,21 +4,18 @@
 //! `cargo run --release -p galatea-metrics --example linear_probe`
 #![expect(clippy::print_stdout, reason = "this is a program")]
 
-#[path = "../tests/probe/mod.rs"]
-mod probe;
-
 use std::time::Instant;
 
 use galatea_data::DataOptions;
 use galatea_metrics::features::{KINDS, Learn, Opening, Takes, open};
-use probe::{Seen, accuracy};
+use galatea_metrics::linear_probe::{Seen, accuracy, accuracy_by_few};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let data = galatea_data::open("digits", &DataOptions::default())?;
     let split = galatea_data::split(&*data, 0.1);
     let [train, unseen] = [&split.train, &split.held_back].map(|indices| data.batch(indices));
     let (train, unseen) = (train?, unseen?);
-    println!("{:14} {:>8} {:>8} {:>8} {:>9}", "features", "10 each", "3 each", "1 each", "ready in");
+    println!("{:14} {:>8} {:>8} {:>8} {:>8} {:>9}", "features", "all", "10 each", "3 each", "1 each", "ready in");
     for kind in KINDS.iter().filter(|kind| kind.takes != Takes::File) {
         let began = Instant::now();
         let learn = Learn { data: &*data, examples: &split.train };
@@ -31,8 +28,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 labels: batch.labels.clone().unwrap_or_default(),
             });
         }
-        let [ten, three, one] = [10, 3, 1].map(|count| 100.0 * accuracy(&seen[0], &seen[1], count));
-        println!("{:14} {ten:>6.1} % {three:>6.1} % {one:>6.1} % {ready:>7.1} s", kind.name);
+        let all = 100.0 * accuracy(&seen[0], &seen[1], 10);
+        let [ten, three, one] = [10, 3, 1].map(|count| 100.0 * accuracy_by_few(&seen[0], &seen[1], 10, count));
+        println!("{:14} {all:>6.1} % {ten:>6.1} % {three:>6.1} % {one:>6.1} % {ready:>7.1} s", kind.name);
     }
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! What pictures are compared by: features are part of the name of every number that rests on them.
 
+mod edges;
 mod inception;
 mod own;
 mod pickle;
 mod random_conv;
+mod trained;
 mod weight_file;
 
 use std::path::Path;
@@ -102,8 +104,17 @@ impl<'a> Opening<'a> {
 }
 
 /// Every kind of features; the first that suits is taken when none are named. Adding one is its file and its line.
-pub static KINDS: &[&Kind] =
-    &[&DIGITS_LENET, &POINTS, &WINDOWS, &PIXELS, &random_conv::KIND, &own::KIND, &inception::KIND];
+pub static KINDS: &[&Kind] = &[
+    &DIGITS_LENET,
+    &POINTS,
+    &WINDOWS,
+    &PIXELS,
+    &random_conv::KIND,
+    &edges::KIND,
+    &own::KIND,
+    &trained::KIND,
+    &inception::KIND,
+];
 
 /// The features for data like these, if there are any.
 ///
@@ -135,7 +146,7 @@ pub fn check(name: &str, opening: &Opening<'_>) -> Result<&'static Kind> {
         ));
     }
     match (kind.takes, opening.weights) {
-        (Takes::File, None) => Err(file_needed(name)),
+        (Takes::File, None) => Err(file_needed(kind)),
         (Takes::File, Some(_)) | (_, None) => Ok(kind),
         (_, Some(_)) => Err(Error::samples(
             format!("the features `{name}` take no file of weights"),
@@ -152,11 +163,16 @@ pub fn open(name: &str, opening: &Opening<'_>) -> Result<Arc<dyn Features>> {
     (check(name, opening)?.open)(opening)
 }
 
-fn file_needed(name: &str) -> Error {
-    Error::samples(
-        format!("the features `{name}` need a file of weights"),
-        "name it with `--feature-weights FILE`: `pt_inception-2015-12-05-6726825d.pth` of pytorch-fid, or the same as safetensors",
-    )
+fn file_needed(kind: &Kind) -> Error {
+    let hint = match kind.name == trained::KIND.name {
+        true => trained::needed(),
+        false => {
+            "name it with `--feature-weights FILE`: `pt_inception-2015-12-05-6726825d.pth` of pytorch-fid, or the same \
+                  as safetensors"
+                .to_owned()
+        }
+    };
+    Error::samples(format!("the features `{}` need a file of weights", kind.name), hint)
 }
 
 /// Reads examples of `shape`, `batch` at once. The last batch is filled up, so that no row depends on how many there are. `read`

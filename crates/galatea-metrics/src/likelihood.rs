@@ -1,11 +1,13 @@
 //! How well a model tells what it has not seen: of text nats per token, bits per character and perplexity, of series nats per
-//! value, of tables nats per row.
+//! value, of tables nats per row, of music nats per frame.
 //!
 //! Paper: Shannon 1951, "Prediction and Entropy of Printed English", section 2; Jelinek et al. 1977, "Perplexity - a measure
 //! of the difficulty of speech recognition tasks".
-//! Differs: each stretch of text is told from within alone, so that its first tokens are told from few others.
+//! Differs: nats per frame are those of Boulanger-Lewandowski et al. 2012, arXiv:1206.6392, section 6: summed over keys, and the
+//! mean of all frames, the first of each piece among them. Each stretch of text is told from within alone, so that its first tokens are told from few others.
 
-use galatea_data::DataSpec;
+use galatea_data::music::{KEYS, frames_of};
+use galatea_data::{DataSpec, HostBatch};
 
 use crate::metric::{Better, Number};
 use crate::report::{Context, Report, Row};
@@ -37,6 +39,11 @@ pub const NUMBERS: &[Number] = &[
         better: Better::Lower,
         meaning: "mean negative log probability of an unseen row of a table, in nats",
     },
+    Number {
+        name: "nats-per-frame",
+        better: Better::Lower,
+        meaning: "mean negative log probability of the keys of a frame of unseen music",
+    },
 ];
 
 /// Fewer stretches than this say nothing on how a value varies.
@@ -47,9 +54,9 @@ const QUANTILE: f64 = 1.96;
 /// What unseen examples cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
-    /// What is told of an example: tokens, values, or 1 row.
-    pub each: usize,
-    /// Nats of each example, for each of these; there is one at least.
+    /// What is told of each example: so many tokens, values or frames, or 1 row.
+    pub of_each: Vec<usize>,
+    /// What all of it costs, in nats; there is one example at least.
     pub nats: Vec<f64>,
 }
 
@@ -58,22 +65,27 @@ pub fn first(spec: &DataSpec) -> &'static Number {
     match spec {
         DataSpec::Series(_) => &NUMBERS[3],
         DataSpec::Table(_) => &NUMBERS[4],
+        DataSpec::Music(_) => &NUMBERS[5],
         _ => &NUMBERS[0],
     }
 }
 
-/// What is told of an example of such data: all tokens but the first, all values, or the row.
-pub fn told_of_each(spec: &DataSpec) -> usize {
-    match spec {
+/// What is told of each of these examples: all tokens but the first, all values, all frames up to the end, or the row.
+pub fn told_of_each(examples: &HostBatch, spec: &DataSpec) -> Vec<usize> {
+    let each = match spec {
         DataSpec::Text(text) => text.length - 1,
         DataSpec::Table(_) => 1,
+        DataSpec::Music(_) => {
+            return (0..examples.len()).map(|i| frames_of(examples.values.row(i)).len()).collect();
+        }
         other => other.elements(),
-    }
+    };
+    vec![each; examples.len()]
 }
 
 impl Told {
     /// All numbers of such data, with intervals over examples, which are taken for independent. Noise is a model to which all
-    /// tokens, or all rows, are equally likely, or to which values are normal, each for itself.
+    /// tokens, all rows, or all chords are equally likely, or to which values are normal, each for itself.
     pub fn rows(&self, spec: &DataSpec) -> Vec<Row> {
         let (numbers, chance) = match spec {
             DataSpec::Text(text) => (&NUMBERS[..3], (text.vocabulary.len() as f64).ln()),
@@ -85,13 +97,15 @@ impl Told {
             DataSpec::Table(table) => {
                 (&NUMBERS[4..5], table.columns.iter().map(|column| (column.values.len() as f64).ln()).sum())
             }
+            DataSpec::Music(_) => (&NUMBERS[5..6], KEYS as f64 * 2f64.ln()),
             _ => return Vec::new(),
         };
-        let n = self.nats.len() as f64;
-        let mean = self.nats.iter().sum::<f64>() / n;
-        let variance = self.nats.iter().map(|nats| (nats - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+        let (n, tokens) = (self.nats.len() as f64, self.of_each.iter().sum::<usize>());
+        let mean = self.nats.iter().sum::<f64>() / tokens as f64;
+        // Of a ratio (Cochran 1977, "Sampling Techniques", section 2.11); examples are not always of one length.
+        let rests = self.nats.iter().zip(&self.of_each).map(|(nats, of)| (nats - mean * *of as f64).powi(2));
+        let variance = rests.sum::<f64>() / (n - 1.0).max(1.0) / (tokens as f64 / n).powi(2);
         let error = (self.nats.len() >= LEAST).then(|| (variance / n).sqrt());
-        let tokens = self.each * self.nats.len();
         let row = |number: &Number| {
             let of = |nats: f64| value(number.name, nats, spec);
             Row {
@@ -114,12 +128,13 @@ impl Told {
 
     /// A report of them.
     pub fn report(&self, spec: &DataSpec) -> Report {
-        let (samples, real) = (self.each * self.nats.len(), self.nats.len());
+        let (samples, real) = (self.of_each.iter().sum(), self.nats.len());
         let (what, note) = match spec {
             DataSpec::Text(_) => (
                 "all tokens equally likely",
                 "samples: tokens of the text that was held back; real: the stretches that they are told in",
             ),
+            DataSpec::Music(_) => ("all chords equally likely", "samples: frames of the pieces that were held back"),
             _ => ("all rows equally likely", "samples: rows that were held back"),
         };
         Report {
@@ -156,8 +171,8 @@ mod tests {
         let vocabulary = Vocabulary::Characters { characters: "abcdefgh".to_owned() };
         let spec = DataSpec::Text(TextSpec { length: 5, vocabulary, start: 0, characters_per_token: 2.0 });
         // A fair choice among four, and one among sixteen, in turn.
-        let nats: Vec<f64> = (0..100).map(|i| if i % 2 == 0 { 4f64.ln() } else { 16f64.ln() }).collect();
-        let report = Told { each: 4, nats }.report(&spec);
+        let nats: Vec<f64> = (0..100).map(|i| 4.0 * if i % 2 == 0 { 4f64.ln() } else { 16f64.ln() }).collect();
+        let report = Told { of_each: vec![4; 100], nats }.report(&spec);
         let values: Vec<(&str, f64, f64)> =
             report.rows.iter().map(|row| (row.metric.as_str(), row.value, row.ceiling.unwrap())).collect();
         let expected = [
@@ -172,6 +187,18 @@ mod tests {
         // Half of ln 4 to either side, over 100.
         let [low, high] = report.rows[0].interval.unwrap();
         assert!((high - low - 2.0 * 1.96 * 0.5 * 4f64.ln() / 99f64.sqrt()).abs() < 1e-9);
-        assert!(Told { each: 4, nats: vec![1.0; 9] }.rows(&spec)[0].interval.is_none());
+        assert!(Told { of_each: vec![4; 9], nats: vec![1.0; 9] }.rows(&spec)[0].interval.is_none());
+    }
+
+    #[test]
+    fn frames_count_alike_however_long_their_pieces_are() {
+        let spec = DataSpec::Music(galatea_data::MusicSpec { length: 3, resolution: 1, tempo: 90.0 });
+        let rolls = galatea_data::music::rolls(&[&[1, 0, 1], &[5]], 3);
+        let examples = HostBatch { values: rolls, labels: None };
+        let of_each = told_of_each(&examples, &spec);
+        assert_eq!(of_each, [3, 1]);
+        let rows = Told { of_each, nats: vec![6.0, 10.0] }.rows(&spec);
+        assert_eq!((rows[0].metric.as_str(), rows[0].value), ("nats-per-frame-4", 4.0));
+        assert!((rows[0].ceiling.unwrap() - 60.996).abs() < 1e-3);
     }
 }

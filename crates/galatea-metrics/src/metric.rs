@@ -32,7 +32,10 @@ pub fn numbers() -> impl Iterator<Item = &'static Number> {
         .flat_map(|metric| metric.numbers)
         .chain(crate::likelihood::NUMBERS)
         .chain(crate::texts::NUMBERS)
+        .chain(crate::music::NUMBERS)
         .chain(crate::variational::NUMBERS)
+        .chain(crate::linear_probe::NUMBERS)
+        .chain(crate::synthetic::NUMBERS)
 }
 
 /// A way to compare samples with real data: one number, or some that are computed together.

@@ -9,13 +9,14 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatMut, MatRef, Par};
+use faer::{Accum, Mat, MatRef, Par};
+use galatea_kernels::linear::linear_input_gradient;
 use galatea_kernels::pool::parallel_for;
 
 use crate::points::Points;
 
 /// Rows and columns of a tile: large enough for the matrix product to run at full speed.
-const TILE: usize = 512;
+const TILE: usize = 256;
 
 /// Applies `f` to every number below `n` on all cores; the results are in order, whatever the number of cores.
 pub(crate) fn map<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
@@ -123,9 +124,8 @@ impl Centred {
         (self.width + 16) as f32 * (f32::EPSILON / 2.0)
     }
 
-    fn matrix(&self, rows: Range<usize>) -> MatRef<'_, f32> {
-        let values = &self.values[rows.start * self.width..rows.end * self.width];
-        MatRef::from_row_major_slice(values, rows.len(), self.width)
+    fn slice(&self, rows: &Range<usize>) -> &[f32] {
+        &self.values[rows.start * self.width..rows.end * self.width]
     }
 }
 
@@ -145,9 +145,8 @@ pub(crate) struct Tile {
 impl Tile {
     fn of((a, a_rows): (&Centred, Range<usize>), (b, b_rows): (&Centred, Range<usize>)) -> Self {
         let mut products = vec![0.0; a_rows.len() * b_rows.len()];
-        let out = MatMut::from_column_major_slice_mut(&mut products, b_rows.len(), a_rows.len());
-        let (left, right) = (b.matrix(b_rows.clone()), a.matrix(a_rows.clone()).transpose());
-        matmul(out, Accum::Replace, left, right, 1.0, Par::Seq);
+        let shape = [a_rows.len(), b_rows.len(), a.width];
+        linear_input_gradient(shape, a.slice(&a_rows), b.slice(&b_rows), &mut products);
         Self { a: a_rows, b: b_rows, products }
     }
 

@@ -19,7 +19,7 @@ pub fn on_progress(say: impl Fn(&str) + Send + Sync + 'static) {
 
 /// Tells how far something is, if it is time for a word. The first call after a long silence only begins to count, so that what is
 /// quick is not told of.
-pub(crate) fn tell(text: impl FnOnce() -> String) {
+pub fn tell(text: impl FnOnce() -> String) {
     let Some(say) = SAY.get() else { return };
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     match *last {

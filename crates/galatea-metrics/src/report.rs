@@ -55,7 +55,7 @@ pub struct FeaturesId {
 }
 
 /// All values.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
     /// Number of samples that were judged.
     pub samples: usize,

@@ -1,16 +1,38 @@
 //! What a model may be able to do beside training and sampling, one small trait each; see [`Ability`](crate::Ability).
 
+use galatea_data::music::Frame;
 use galatea_data::{HostBatch, HostTensor};
 
 use crate::nn::decoding::Decoding;
 use crate::{Result, SampleRequest};
+
+/// A model that turns latent vectors into samples.
+pub trait Latent {
+    /// Length of a latent vector.
+    fn latent_len(&self) -> usize;
+
+    /// The latent vectors of the samples that `request` names: `[n, latent_len]`.
+    fn latents(&self, request: &SampleRequest) -> HostTensor;
+
+    /// Samples from latent vectors `[n, latent_len]`, one class per vector where the model is conditional.
+    ///
+    /// # Errors
+    /// If the shape is another one, or classes are missing or unknown.
+    fn decode(&self, latents: &HostTensor, labels: Option<&[u32]>) -> Result<HostTensor>;
+
+    /// The weights by which the first layer takes latent vectors, `[latent_len, outputs]`, where it is a linear one.
+    fn first_layer(&self) -> Option<HostTensor> {
+        None
+    }
+}
 
 /// A model that finds latent vectors of examples.
 ///
 /// Where a conditional model is given no labels, it takes the class under which an example is most likely. What it says of an
 /// example depends on that example alone, never on its batch.
 pub trait Encode {
-    /// The latent vectors that it believes examples to come from: means `[n, latent_len]`.
+    /// The latent vectors that it believes examples to come from: means `[n, latent_len]`; of a model that draws nothing, what
+    /// it reads from them, `[n, features]`.
     ///
     /// # Errors
     /// If the examples do not fit the model.
@@ -111,4 +133,45 @@ pub trait Complete {
         draw: (u64, u64),
         tell: &mut dyn FnMut(u32) -> bool,
     ) -> Result<()>;
+}
+
+/// A model that goes on with music.
+pub trait Compose {
+    /// `frames` frames that follow `beginning`, which may be empty, for each piece of the request, as piano rolls
+    /// `[n, frames, 88]`. Logits are divided by `temperature`; the request's truncation plays no part.
+    ///
+    /// # Errors
+    /// If the temperature makes no sense, or a class is asked for.
+    fn compose(
+        &self,
+        beginning: &[Frame],
+        frames: usize,
+        temperature: f64,
+        request: &SampleRequest,
+    ) -> Result<HostTensor>;
+}
+
+/// Makes a gradient by something of its value.
+pub type Slope<'a> = &'a mut dyn FnMut(&HostTensor) -> HostTensor;
+
+/// A generator through which gradients are known, so that latent vectors of examples can be looked for: see
+/// [`Inverter`](crate::inverter::Inverter).
+pub trait Invert {
+    /// What is drawn from latent vectors `[n, latent_len]`, and the gradient by these of what has the gradient `slope` by what is drawn.
+    ///
+    /// # Errors
+    /// If the shape is another one, or classes are missing or unknown.
+    fn pull(&self, latents: &HostTensor, labels: Option<&[u32]>, slope: Slope<'_>) -> Result<[HostTensor; 2]>;
+
+    /// The same of the discriminator's last hidden layer, `[n, width]`, and examples; `None` where it judges several at once. It means
+    /// something of a model that was read back whole.
+    ///
+    /// # Errors
+    /// If examples are of another shape, or classes are missing or unknown.
+    fn pull_features(
+        &self,
+        examples: &HostTensor,
+        labels: Option<&[u32]>,
+        slope: Slope<'_>,
+    ) -> Result<Option<[HostTensor; 2]>>;
 }

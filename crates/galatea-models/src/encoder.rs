@@ -16,7 +16,7 @@ use crate::nn::layers::{Conv, Linear, gain};
 use crate::nn::noise::WeightDraw;
 use crate::nn::optimizer::{Adam, Optimized};
 use crate::nn::weights;
-use crate::{Error, Part, Result, StepReport, Turn};
+use crate::{Error, Part, Purpose, Result, StepReport, Turn};
 
 settings! {
     /// Settings of an encoder.
@@ -46,6 +46,8 @@ settings! {
 
 /// Pictures are read in batches of this many.
 const BATCH: usize = 128;
+/// The shortest side of a picture.
+pub const LEAST_SIDE: usize = 4;
 /// Stages go on while a side is longer than this.
 const LAST_SIDE: usize = 4;
 /// Streams of random numbers of the two views.
@@ -123,7 +125,7 @@ impl Encoder {
     /// If pictures are smaller than 4x4.
     pub fn new(config: &Config, shape: [usize; 3], seed: u64, device: &Device) -> Result<Self> {
         let [channels, height, width] = shape;
-        if height.min(width) < 4 {
+        if height.min(width) < LEAST_SIDE {
             return Err(Error::usage(
                 format!("pictures of {width}x{height} are too small to be encoded"),
                 "use 4x4 or more",
@@ -235,12 +237,30 @@ impl Encoder {
         weights::to_part(Self::PART, &*self.network)
     }
 
+    /// All that training goes on from.
+    pub fn parts(&self) -> Vec<Part> {
+        vec![self.part(), self.network.to_part(&format!("{}-adam", Self::PART))]
+    }
+
+    /// Takes back what [`parts`](Self::parts) gave.
+    ///
+    /// # Errors
+    /// If a part or an array is missing or has another shape.
+    pub fn load(&mut self, parts: &[Part], purpose: Purpose) -> Result<()> {
+        self.network.load(Self::PART, parts, purpose)
+    }
+
+    /// Number of its weights, those included that only views are compared by.
+    pub fn parameters(&self) -> usize {
+        self.network.num_params()
+    }
+
     /// The same encoder with these weights.
     ///
     /// # Errors
     /// If they do not fit.
     pub fn with_weights(mut self, part: Part) -> Result<Self> {
-        self.network.load(Self::PART, &[part], crate::Purpose::Sampling)?;
+        self.load(&[part], Purpose::Sampling)?;
         Ok(self)
     }
 

@@ -5,15 +5,17 @@ pub mod classifier;
 pub mod encoder;
 mod error;
 pub mod families;
+pub mod inverter;
 mod model;
 pub mod nn;
 pub mod probe;
 pub mod registry;
+mod step;
 
-pub use abilities::{Bound, Complete, Condition, Encode, Likelihood, Reconstruct, Score};
-pub use error::{Error, Result};
-pub use model::{
-    Ability, Demand, Entry, Family, Info, Latent, Model, Part, Preset, Purpose, SampleRequest, Session, StepReport,
-    Turn,
+pub use abilities::{
+    Bound, Complete, Compose, Condition, Encode, Invert, Latent, Likelihood, Reconstruct, Score, Slope,
 };
+pub use error::{Error, Result};
+pub use model::{Ability, Entry, Family, Info, Model, Part, Preset, Purpose, SampleRequest, Session};
 pub use nn::decoding::Decoding;
+pub use step::{Demand, StepReport, Turn};

@@ -4,7 +4,8 @@
 use galatea_data::settings::{Key, Settings};
 use galatea_data::{DataSpec, HostBatch, HostTensor};
 
-use crate::abilities::{Complete, Condition, Encode, Likelihood, Reconstruct, Score};
+use crate::abilities::{Complete, Compose, Condition, Encode, Invert, Latent, Likelihood, Reconstruct, Score};
+use crate::step::{Demand, StepReport, Turn};
 use crate::{Error, Result};
 
 /// A family as help texts, lists and pages show it.
@@ -32,6 +33,8 @@ pub enum Ability {
     Latent,
     /// Finds latent vectors of examples: [`Encode`].
     Encode,
+    /// Lets latent vectors of examples be looked for: [`Invert`].
+    Invert,
     /// Gives examples back as it understands them: [`Reconstruct`].
     Reconstruct,
     /// Bounds and samples how likely it takes examples to be: [`Score`].
@@ -42,6 +45,8 @@ pub enum Ability {
     Complete,
     /// Draws what is not known given what is: [`Condition`].
     Condition,
+    /// Goes on with music: [`Compose`].
+    Compose,
 }
 
 impl Ability {
@@ -49,11 +54,13 @@ impl Ability {
     pub const ALL: &'static [Self] = &[
         Self::Latent,
         Self::Encode,
+        Self::Invert,
         Self::Reconstruct,
         Self::Score,
         Self::Likelihood,
         Self::Complete,
         Self::Condition,
+        Self::Compose,
     ];
 
     /// One word, as lists and JSON have it.
@@ -61,11 +68,13 @@ impl Ability {
         match self {
             Self::Latent => "latent",
             Self::Encode => "encode",
+            Self::Invert => "invert",
             Self::Reconstruct => "reconstruct",
             Self::Score => "score",
             Self::Likelihood => "likelihood",
             Self::Complete => "complete",
             Self::Condition => "condition",
+            Self::Compose => "compose",
         }
     }
 
@@ -74,11 +83,13 @@ impl Ability {
         match self {
             Self::Latent => "turns latent vectors into samples: interpolation",
             Self::Encode => "finds latent vectors of examples: interpolation between your own, attributes",
+            Self::Invert => "lets latent vectors of examples be looked for: reconstruction, odd ones out",
             Self::Reconstruct => "gives examples back as it understands them",
             Self::Score => "bounds how likely it takes examples to be: log likelihood, odd ones out",
             Self::Likelihood => "tells exactly how likely it takes examples to be",
             Self::Complete => "goes on with a text: `--prompt`",
             Self::Condition => "draws columns given the values of others: `--given`",
+            Self::Compose => "goes on with music: `--prompt FILE`",
         }
     }
 
@@ -87,11 +98,13 @@ impl Ability {
         match self {
             Self::Latent => session.as_latent().is_some(),
             Self::Encode => session.as_encode().is_some(),
+            Self::Invert => session.as_invert().is_some(),
             Self::Reconstruct => session.as_reconstruct().is_some(),
             Self::Score => session.as_score().is_some(),
             Self::Likelihood => session.as_likelihood().is_some(),
             Self::Complete => session.as_complete().is_some(),
             Self::Condition => session.as_condition().is_some(),
+            Self::Compose => session.as_compose().is_some(),
         }
     }
 }
@@ -105,60 +118,6 @@ pub struct Preset {
     pub summary: &'static str,
     /// The settings in TOML: keys of the family, and of the loop in a `[train]` table.
     pub settings: &'static str,
-}
-
-/// Where training stands. Everything random in a step is a pure function of `seed` and `step`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
-    /// The seed of the run.
-    pub seed: u64,
-    /// Number of this step; the first is 1.
-    pub step: u64,
-    /// Number of steps of the whole run, which schedules are laid over.
-    pub steps: u64,
-}
-
-impl Turn {
-    /// Share of the run that is done when this step begins: in `[0, 1)`.
-    pub fn progress(&self) -> f64 {
-        (self.step - 1) as f64 / self.steps.max(1) as f64
-    }
-}
-
-/// What a model wants to be given at each step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Demand {
-    /// Examples in one batch; [`Demand::ALL`] for all that are trained on.
-    pub batch: usize,
-    /// Batches in one step.
-    pub batches: usize,
-}
-
-impl Demand {
-    /// All examples in one batch, in their order; of those that overlap, as many as do not.
-    pub const ALL: usize = 0;
-}
-
-/// What a step has to say. Every value must be finite: the loop stops at the first that is not.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct StepReport {
-    /// Names and values: `loss_d`, `loss_g`, `d_real`, `d_fake`, ... What a step did not compute is left out.
-    pub scalars: Vec<(&'static str, f64)>,
-}
-
-impl StepReport {
-    /// Notes a value, in place of an earlier one of this name.
-    pub fn note(&mut self, name: &'static str, value: f64) {
-        match self.scalars.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, old)) => *old = value,
-            None => self.scalars.push((name, value)),
-        }
-    }
-
-    /// The value of `name`.
-    pub fn get(&self, name: &str) -> Option<f64> {
-        self.scalars.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
-    }
 }
 
 /// Which samples are wanted.
@@ -232,8 +191,13 @@ pub trait Model: Sized + Send + 'static {
     const PRESETS: &'static [Preset] = &[];
     /// Presets that are taken where none is named: kind of data and preset, `[("points", "points")]`.
     const USUAL_PRESETS: &'static [(&'static str, &'static str)] = &[];
+    /// Whether it draws samples; a model that only reads examples does not, and is judged by what it reads.
+    const DRAWS: bool = true;
     /// Training steps where nobody says how many.
     const STEPS: u64;
+    /// Times that a run goes through its examples, at most, where nobody says how many steps: for families that learn few
+    /// examples by heart, or that are done with them sooner.
+    const MOST_EPOCHS: Option<u64> = None;
     /// Its settings.
     type Config: Settings;
 
@@ -261,7 +225,7 @@ pub trait Model: Sized + Send + 'static {
     /// Draws samples, shaped and scaled as the data were.
     ///
     /// # Errors
-    /// If the request names a class that the model does not have.
+    /// If the request names a class that the model does not have, or it draws none: see [`DRAWS`](Self::DRAWS).
     fn sample(&self, request: &SampleRequest) -> Result<HostBatch>;
 
     /// The classes that can be asked for, in label order; empty for a model that ignores labels.
@@ -292,6 +256,11 @@ pub trait Model: Sized + Send + 'static {
         None
     }
 
+    /// The model as a generator whose latent vectors can be looked for, for families with [`Ability::Invert`].
+    fn as_invert(&self) -> Option<&dyn Invert> {
+        None
+    }
+
     /// The model as something that gives examples back, for families with [`Ability::Reconstruct`].
     fn as_reconstruct(&self) -> Option<&dyn Reconstruct> {
         None
@@ -317,6 +286,11 @@ pub trait Model: Sized + Send + 'static {
         None
     }
 
+    /// The model as one that goes on with music, for families with [`Ability::Compose`].
+    fn as_compose(&self) -> Option<&dyn Compose> {
+        None
+    }
+
     /// For a model with a discriminator: how real it takes each of these examples to be, as logits. Nothing is learnt.
     ///
     /// # Errors
@@ -324,21 +298,6 @@ pub trait Model: Sized + Send + 'static {
     fn judge(&self, _examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         Ok(None)
     }
-}
-
-/// A model that turns latent vectors into samples.
-pub trait Latent {
-    /// Length of a latent vector.
-    fn latent_len(&self) -> usize;
-
-    /// The latent vectors of the samples that `request` names: `[n, latent_len]`.
-    fn latents(&self, request: &SampleRequest) -> HostTensor;
-
-    /// Samples from latent vectors `[n, latent_len]`, one class per vector where the model is conditional.
-    ///
-    /// # Errors
-    /// If the shape is another one, or classes are missing or unknown.
-    fn decode(&self, latents: &HostTensor, labels: Option<&[u32]>) -> Result<HostTensor>;
 }
 
 /// A model under training or in use, whatever its family: the object-safe form of [`Model`].
@@ -349,6 +308,10 @@ pub trait Session: Send {
     fn config(&self) -> toml::Table;
     /// The data that it is sized for.
     fn spec(&self) -> &DataSpec;
+    /// See [`Model::DRAWS`].
+    fn draws(&self) -> bool {
+        true
+    }
     /// See [`Model::demand`].
     fn demand(&self) -> Demand;
     /// See [`Model::step`].
@@ -380,6 +343,10 @@ pub trait Session: Send {
     fn as_encode(&self) -> Option<&dyn Encode> {
         None
     }
+    /// See [`Model::as_invert`].
+    fn as_invert(&self) -> Option<&dyn Invert> {
+        None
+    }
     /// See [`Model::as_reconstruct`].
     fn as_reconstruct(&self) -> Option<&dyn Reconstruct> {
         None
@@ -398,6 +365,10 @@ pub trait Session: Send {
     }
     /// See [`Model::as_condition`].
     fn as_condition(&self) -> Option<&dyn Condition> {
+        None
+    }
+    /// See [`Model::as_compose`].
+    fn as_compose(&self) -> Option<&dyn Compose> {
         None
     }
     /// See [`Model::judge`].
@@ -422,6 +393,8 @@ pub trait Family: Sync {
     fn defaults(&self) -> toml::Table;
     /// Training steps where nobody says how many.
     fn steps(&self) -> u64;
+    /// See [`Model::MOST_EPOCHS`].
+    fn most_epochs(&self) -> Option<u64>;
     /// Its named settings.
     fn presets(&self) -> &'static [Preset];
     /// The preset that is taken for this kind of data where none is named; see [`Model::USUAL_PRESETS`].
@@ -487,6 +460,10 @@ impl<M: Model> Family for Entry<M> {
         M::STEPS
     }
 
+    fn most_epochs(&self) -> Option<u64> {
+        M::MOST_EPOCHS
+    }
+
     fn presets(&self) -> &'static [Preset] {
         M::PRESETS
     }
@@ -531,6 +508,9 @@ impl<M: Model> Session for Running<M> {
     fn spec(&self) -> &DataSpec {
         &self.spec
     }
+    fn draws(&self) -> bool {
+        M::DRAWS
+    }
     fn demand(&self) -> Demand {
         self.model.demand()
     }
@@ -561,6 +541,9 @@ impl<M: Model> Session for Running<M> {
     fn as_encode(&self) -> Option<&dyn Encode> {
         self.model.as_encode()
     }
+    fn as_invert(&self) -> Option<&dyn Invert> {
+        self.model.as_invert()
+    }
     fn as_reconstruct(&self) -> Option<&dyn Reconstruct> {
         self.model.as_reconstruct()
     }
@@ -575,6 +558,9 @@ impl<M: Model> Session for Running<M> {
     }
     fn as_condition(&self) -> Option<&dyn Condition> {
         self.model.as_condition()
+    }
+    fn as_compose(&self) -> Option<&dyn Compose> {
+        self.model.as_compose()
     }
     fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         self.model.judge(examples)

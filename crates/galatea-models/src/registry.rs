@@ -1,6 +1,8 @@
 //! The families: one line each. Lists, help, tests and front ends are loops over this slice.
 
-use crate::families::{bayesnet, dcgan, gan, hmm, iwae, lm, relgan, rgan, seqvae, timegan, vae};
+use crate::families::{
+    bayesnet, dcgan, encoder, gan, hmm, iwae, lm, pianoroll, relgan, rgan, seqvae, timegan, vae, vaegan, vqvae,
+};
 use crate::{Entry, Error, Family, Result};
 
 /// Every family, in the order in which lists show them.
@@ -9,11 +11,15 @@ pub static FAMILIES: &[&dyn Family] = &[
     &Entry::<gan::Gan>::new(),
     &Entry::<vae::Vae>::new(),
     &Entry::<iwae::Iwae>::new(),
+    &Entry::<vqvae::Vqvae>::new(),
+    &Entry::<vaegan::Vaegan>::new(),
+    &Entry::<encoder::Encoder>::new(),
     &Entry::<lm::Lm>::new(),
     &Entry::<relgan::RelGan>::new(),
     &Entry::<rgan::Rgan>::new(),
     &Entry::<timegan::TimeGan>::new(),
     &Entry::<seqvae::SeqVae>::new(),
+    &Entry::<pianoroll::PianoRoll>::new(),
     &Entry::<hmm::Hmm>::new(),
     &Entry::<bayesnet::BayesNet>::new(),
 ];

@@ -7,8 +7,14 @@ use galatea_kernels::random;
 use galatea_models::registry::{FAMILIES, family};
 use galatea_models::{Ability, Family, Part, Purpose, Session, Turn};
 
+/// Families with a variational bound over a vector of Gaussians, which share their settings.
 fn likely_families() -> impl Iterator<Item = &'static dyn Family> {
-    FAMILIES.iter().copied().filter(|family| family.info().abilities.contains(&Ability::Score))
+    let is_one = |family: &&dyn Family| {
+        let keys = family.keys();
+        let has = |name: &str| keys.iter().any(|key| key.name == name);
+        family.info().abilities.contains(&Ability::Score) && has("hidden") && !has("r1")
+    };
+    FAMILIES.iter().copied().filter(is_one)
 }
 
 fn session(family: &dyn Family, spec: &DataSpec, settings: &str) -> Box<dyn Session> {

@@ -132,6 +132,19 @@ impl Saved {
         self.session_of(registry::family(&self.family)?, device)
     }
 
+    /// As [`session`](Self::session), with all that the training had, if it is a checkpoint; and whether it is.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn whole_session(&self, device: &burn::prelude::Device) -> Result<(Box<dyn Session>, bool)> {
+        if self.parts.len() < 2 {
+            return Ok((self.session(device)?, false));
+        }
+        let mut session = registry::family(&self.family)?.session(&self.model, &self.spec, self.seed, device)?;
+        session.load(&self.parts, Purpose::Training)?;
+        Ok((session, true))
+    }
+
     /// As [`session`](Self::session), of a family that need not be in the registry.
     ///
     /// # Errors

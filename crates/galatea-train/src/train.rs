@@ -268,7 +268,9 @@ impl Course<'_> {
         let fresh = self.session.parts();
         let seconds_per_step = self.time_steps(minutes * 60.0)?;
         let drawing = Instant::now();
-        self.session.sample(&self.preview())?;
+        if self.session.draws() {
+            self.session.sample(&self.preview())?;
+        }
         let seconds_per_grid = drawing.elapsed().as_secs_f64();
         self.session.load(&fresh, Purpose::Training)?;
         let Some(seconds_per_step) = seconds_per_step else {
@@ -296,8 +298,8 @@ impl Course<'_> {
         let mut timing = Instant::now();
         for step in 1..=last {
             let batches = feed.next()?;
-            // As in the middle of a run: schedules are laid over a number of steps that is not known yet.
-            let turn = Turn { seed, step, steps: 2 * last };
+            // A run in small, as steps of its parts may take different times.
+            let turn = Turn { seed, step, steps: last };
             self.session.step(turn, &batches)?;
             if step == WARM_UP {
                 timing = Instant::now();
@@ -339,6 +341,9 @@ impl Course<'_> {
     }
 
     fn draw(&mut self) -> Result<()> {
+        if !self.session.draws() {
+            return Ok(());
+        }
         let step = self.progress.step;
         let samples = self.session.sample(&self.preview())?;
         if let Some(value) = samples.values.values.iter().find(|value| !value.is_finite()) {

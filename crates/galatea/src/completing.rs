@@ -122,7 +122,7 @@ impl<'a> Page<'a> {
 
     /// What is left, once nothing follows.
     fn end(&mut self) -> String {
-        let rest = std::mem::take(&mut self.held);
+        let rest = std::mem::take(&mut self.held) + &self.decoder.end();
         self.written.push_str(&rest);
         rest
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use galatea_data::formats::{Rows, read_rows};
+use galatea_data::music::frames_of;
 use galatea_data::{DataOptions, DataSpec, Dataset, HostBatch, HostTensor, Split, settings, split};
 use galatea_metrics::features::{self, Features, Learn, Opening};
 use galatea_metrics::mode_coverage::Modes;
@@ -107,6 +108,12 @@ pub fn evaluate(generator: &Generator, model: &Path, root: &Path, request: &Requ
         (DataSpec::Text(known), Some(source)) => {
             let (options, eval) = (request.data_settings()?, request.eval_options()?);
             (galatea_data::open_text(source, &options.read, Some(known))?, options, eval)
+        }
+        (DataSpec::Music(known), Some(_)) => {
+            // In examples as long as the model's, and in frames of the same notes.
+            let known = [format!("data.frames={}", known.length), format!("data.resolution={}", known.resolution)];
+            request.settings.splice(0..0, known);
+            request.data_and_eval()?
         }
         _ => request.data_and_eval()?,
     };
@@ -337,11 +344,39 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
             "train with a larger `data.holdout`, such as 0.2, or name other data with `galatea eval RUN --data SRC`",
         ));
     }
+    if let DataSpec::Music(_) = data.spec() {
+        eval.check_features(data.spec())?;
+        let count = eval.samples.min(split.held_back.len());
+        let told = match session.as_likelihood() {
+            Some(_) => Some(likelihood::read(session, data, &split.held_back, eval.samples)?),
+            None => None,
+        };
+        let [unseen, seen] = [(&split.held_back, count), (&split.train, MAX_PIECES)].map(|(of, most)| {
+            let count = most.min(of.len());
+            pieces(count, &|some| {
+                let some: Vec<usize> = some.map(|i| of[i as usize * of.len() / count]).collect();
+                Ok(data.batch(&some)?.values)
+            })
+        });
+        let samples = pieces(count, &|range| {
+            Ok(session.sample(&SampleRequest { range, ..SampleRequest::new(eval.seed, 0) })?.values)
+        })?;
+        let mut report = told.map_or_else(Report::default, |told| told.report(data.spec()));
+        report.rows.extend(galatea_metrics::music::rows(&samples, &unseen?, &seen?));
+        report.notes.push(
+            "a note is as long as its frames: one that is struck again at once is taken for one that sounds on"
+                .to_owned(),
+        );
+        return Ok(report);
+    }
     if likelihood::is_way_of(data.spec()) {
         eval.check_features(data.spec())?;
         let mut report = likelihood::report(session, data, split, eval)?;
         report.rows.extend(texts::read(session, data, split, eval)?);
         return Ok(report);
+    }
+    if !session.draws() {
+        return read_by(session, data, split, eval);
     }
     let count = eval.samples.min(split.held_back.len());
     let unseen = evenly_labelled(data, &split.held_back, count.max(2))?;
@@ -356,6 +391,10 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
     let modes = modes.as_ref().map(|[drawn, real]| [drawn, real]);
     let reference = Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features, modes };
     let mut report = galatea_metrics::evaluate(&samples, reference)?;
+    if !session.classes().is_empty() && session.classes() == data.spec().classes() {
+        let seen = evenly_labelled(data, &split.train, MAX_CLASSIFIED)?;
+        galatea_metrics::synthetic::add(&mut report, session, &unseen, &seen, eval.seed)?;
+    }
     if session.as_score().is_some() {
         let seen = match split.train.is_empty() {
             true => None,
@@ -370,6 +409,39 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
     Ok(report)
 }
 
+/// Judges a model that only reads: by how much a linear classifier learns from what it reads.
+fn read_by(session: &dyn Session, data: &dyn Dataset, split: &Split, eval: &EvalOptions) -> Result<Report> {
+    // Of data that the model was not trained on, one half stands for those that it was.
+    let (train, unseen): (Vec<usize>, Vec<usize>) = match split.train.is_empty() {
+        true => (0..split.held_back.len()).partition(|at| at % 2 == 0),
+        false => (split.train.clone(), split.held_back.clone()),
+    };
+    let unseen = evenly_labelled(data, &unseen, eval.samples)?;
+    let train = evenly_labelled(data, &train, MAX_TRAIN)?;
+    Ok(galatea_metrics::linear_probe::report(session, data.spec().classes().len(), &train, &unseen)?)
+}
+
+/// Whether such data are enough to judge such a model by: one that only reads is judged by classes.
+pub(crate) fn suits(session: &dyn Session, data: &dyn Dataset) -> bool {
+    session.draws() || !data.spec().classes().is_empty()
+}
+
+/// Most pieces of music that are looked through for what is copied.
+const MAX_PIECES: usize = 2_000;
+
+/// Pieces of music as their frames, of which piano rolls are read a few at a time: they are many times as large.
+fn pieces(count: usize, get: &dyn Fn(Range<u64>) -> Result<HostTensor>) -> Result<Vec<galatea_metrics::music::Piece>> {
+    const AT_ONCE: u64 = 64;
+    let mut pieces = Vec::with_capacity(count);
+    for start in (0..count as u64).step_by(AT_ONCE as usize) {
+        let rolls = get(start..(start + AT_ONCE).min(count as u64))?;
+        pieces.extend((0..rolls.rows()).map(|i| frames_of(rolls.row(i))));
+    }
+    Ok(pieces)
+}
+
+/// Most training examples that a classifier learns from, beside as many samples.
+const MAX_CLASSIFIED: usize = 5_000;
 /// Most training examples that a model with a likelihood is asked about.
 pub(crate) const MAX_SCORED: usize = 200;
 

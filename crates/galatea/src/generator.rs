@@ -1,9 +1,11 @@
 //! A trained model in use.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use burn::prelude::Device;
 use galatea_data::{DataSpec, HostBatch, HostTensor};
+use galatea_models::inverter::Inverter;
 use galatea_models::{Ability, Info, Latent, SampleRequest, Session};
 use galatea_train::{Run, Saved, Which};
 
@@ -17,6 +19,10 @@ pub struct Generator {
     seed: u64,
     step: u64,
     warnings: Vec<String>,
+    /// Whether all of the model was read back, and not only what draws.
+    whole: bool,
+    /// Made when it is first asked for.
+    inverter: OnceLock<Inverter>,
 }
 
 impl std::fmt::Debug for Generator {
@@ -47,8 +53,23 @@ impl Generator {
     /// # Errors
     /// As [`open`](Self::open); also if another than the newest is asked of a file.
     pub fn open_checkpoint(reference: impl AsRef<Path>, which: Which, root: &Path, device: &Device) -> Result<Self> {
-        let path = reference.as_ref();
-        let saved = match path.extension().is_some_and(|ending| ending == "safetensors") {
+        let saved = Self::saved(reference.as_ref(), which, root)?;
+        let session = saved.session(device)?;
+        Ok(Self { warnings: saved.skipped, ..Self::from_session(session, saved.seed, saved.step) })
+    }
+
+    /// As [`open_checkpoint`](Self::open_checkpoint), with what only training needs beside what draws, such as a discriminator.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_whole(reference: impl AsRef<Path>, which: Which, root: &Path, device: &Device) -> Result<Self> {
+        let saved = Self::saved(reference.as_ref(), which, root)?;
+        let (session, whole) = saved.whole_session(device)?;
+        Ok(Self { warnings: saved.skipped, whole, ..Self::from_session(session, saved.seed, saved.step) })
+    }
+
+    fn saved(path: &Path, which: Which, root: &Path) -> Result<Saved> {
+        Ok(match path.extension().is_some_and(|ending| ending == "safetensors") {
             true if which != Which::Newest => {
                 return Err(Error::usage(
                     format!("`{}` is a single model, without checkpoints", path.display()),
@@ -57,13 +78,11 @@ impl Generator {
             }
             true => Saved::read(path)?,
             false => Saved::of_run(&Run::open(root, &path.to_string_lossy())?, which)?,
-        };
-        let session = saved.session(device)?;
-        Ok(Self { session, seed: saved.seed, step: saved.step, warnings: saved.skipped })
+        })
     }
 
     pub(crate) fn from_session(session: Box<dyn Session>, seed: u64, step: u64) -> Self {
-        Self { session, seed, step, warnings: Vec::new() }
+        Self { session, seed, step, warnings: Vec::new(), whole: false, inverter: OnceLock::new() }
     }
 
     /// Its family.
@@ -81,6 +100,11 @@ impl Generator {
         self.session.classes()
     }
 
+    /// Whether it draws samples; a model that only reads examples does not.
+    pub fn draws(&self) -> bool {
+        self.session.draws()
+    }
+
     /// Training steps that it has behind it.
     pub fn step(&self) -> u64 {
         self.step
@@ -93,6 +117,20 @@ impl Generator {
 
     pub(crate) fn session(&self) -> &dyn Session {
         &*self.session
+    }
+
+    /// An encoder that is fitted to the generator, the first time also to `pictures`.
+    ///
+    /// # Errors
+    /// If the model cannot be inverted.
+    pub(crate) fn inverter(&self, pictures: Option<&HostBatch>) -> Result<&Inverter> {
+        if let Some(inverter) = self.inverter.get() {
+            return Ok(inverter);
+        }
+        let inverter = Inverter::fit(&*self.session, self.whole, pictures, &mut |done, all| {
+            galatea_metrics::progress::tell(|| format!("fitting an encoder to the generator: step {done} of {all}"));
+        })?;
+        Ok(self.inverter.get_or_init(|| inverter))
     }
 
     /// Draws samples; images are `[n, channels, height, width]` in `[-1, 1]`.

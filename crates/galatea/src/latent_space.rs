@@ -66,13 +66,20 @@ impl Generator {
         Ok(Inputs::new(names, self.spec(), &request.data_settings()?.read)?)
     }
 
-    /// Examples as the model gives them back, shaped like those that are given. A class that is not given is guessed.
+    /// Examples as the model gives them back, shaped like those that are given. A class that is not given is guessed. Of a generator
+    /// without an encoder latent vectors are looked for: an encoder is fitted to it, and what it finds is made better by gradients.
     ///
     /// # Errors
     /// If the family does not reconstruct, or the examples do not fit the model.
     pub fn reconstruct(&self, examples: &HostBatch) -> Result<HostTensor> {
-        let model = self.session().as_reconstruct().ok_or_else(|| self.lacks(Ability::Reconstruct, "reconstruct"))?;
-        Ok(model.reconstruct(examples)?)
+        if let Some(model) = self.session().as_reconstruct() {
+            return Ok(model.reconstruct(examples)?);
+        }
+        if self.session().as_invert().is_none() {
+            return Err(self.lacks(Ability::Reconstruct, "reconstruct"));
+        }
+        let (latents, labels) = self.encode(examples)?;
+        Ok(self.latent_or_error()?.decode(&latents, labels.as_deref())?)
     }
 
     /// The latent vectors of examples, `[n, latent]`, and the classes that they are taken for.
@@ -80,6 +87,9 @@ impl Generator {
     /// # Errors
     /// If the family does not encode, or the examples do not fit the model.
     pub fn encode(&self, examples: &HostBatch) -> Result<(HostTensor, Option<Vec<u32>>)> {
+        if self.session().as_encode().is_none() && self.session().as_invert().is_some() {
+            return Ok(self.inverter(None)?.search(self.session(), examples)?);
+        }
         let model = self.session().as_encode().ok_or_else(|| self.lacks(Ability::Encode, "encode examples"))?;
         let labels = model.labels(examples)?;
         let known = HostBatch { values: examples.values.clone(), labels: labels.clone() };

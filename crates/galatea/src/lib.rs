@@ -23,8 +23,10 @@
 mod beside;
 mod comparing;
 mod completing;
+mod composing;
 pub mod detect;
 mod device;
+mod directions;
 mod error;
 mod evaluation;
 mod generator;
@@ -32,6 +34,7 @@ mod latent_space;
 mod likelihood;
 pub mod more;
 mod page;
+pub mod proving;
 mod request;
 mod texts;
 mod training;
@@ -40,13 +43,16 @@ mod watch;
 pub use beside::held_back;
 pub use comparing::{ComparedNumber, ComparedRun, ComparedValue, RunsComparison, Standing, compare_runs, number_of};
 pub use completing::Writing;
+pub use composing::Composition;
 pub use device::{DEVICES, device};
+pub use directions::{Direction, Places};
 pub use error::{Error, Result};
 pub use evaluation::{ArrayComparison, Comparison, EvalOptions, compare, compare_arrays, evaluate};
 pub use galatea_data::Error as DataError;
 pub use galatea_data::{
-    DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, Inputs, Mixture, PointSpec, SeriesSpec,
-    TableSpec, TextSpec, Vocabulary, fetch, formats, open, open_text, settings, write,
+    DataOptions, DataSpec, Dataset, HostBatch, HostTensor, ImageSpec, Inputs, Mixture, MusicSpec, PointSpec,
+    SeriesSpec, TableSpec, TextSpec, Vocabulary, fetch, formats, music, open, open_text, settings, write,
+    write::soundfont::SoundFont,
 };
 pub use galatea_kernels::set_threads;
 pub use galatea_metrics::progress::on_progress;

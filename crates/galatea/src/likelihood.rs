@@ -60,10 +60,11 @@ pub(crate) fn read(session: &dyn Session, data: &dyn Dataset, examples: &[usize]
     let apart = examples.len().div_ceil(data.overlap().max(1));
     let count = most.min(apart).max(1).min(examples.len());
     let chosen: Vec<usize> = (0..count).map(|i| examples[i * examples.len() / count]).collect();
-    let each = told_of_each(data.spec());
-    let mut nats = Vec::with_capacity(count);
+    let (mut of_each, mut nats) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for some in chosen.chunks(AT_ONCE) {
-        nats.extend(likelihood.nats(&data.batch(some)?)?.into_iter().map(|nats| nats / each.max(1) as f64));
+        let examples = data.batch(some)?;
+        of_each.extend(told_of_each(&examples, data.spec()));
+        nats.extend(likelihood.nats(&examples)?);
     }
-    Ok(Told { each, nats })
+    Ok(Told { of_each, nats })
 }

@@ -180,8 +180,13 @@ impl Request {
             layers.put_under(family, usual)?;
             plan = layers.plan(family)?;
         }
-        let source = self.data.clone().or(layers.source).unwrap_or_else(|| DEFAULT_DATA.to_owned());
+        let source = self.data.clone().or(layers.source.clone()).unwrap_or_else(|| DEFAULT_DATA.to_owned());
         let model = family.resolve(&layers.model, data.spec())?;
+        if let (Some(most), true) = (family.most_epochs(), layers.leaves_steps()) {
+            let batch = model.get("batch").and_then(Value::as_integer).map_or(1, |batch| batch.max(1) as u64);
+            let examples = Parts::of(&*data, &data_settings.read).judged.train.len() as u64;
+            plan.steps = plan.steps.min((most * examples).div_ceil(batch).max(LEAST_STEPS));
+        }
         eval.check_features(data.spec())?;
         eval.feature_weights = eval.feature_weights.as_deref().map(absolute);
         if eval.every > 0 {
@@ -238,6 +243,9 @@ impl Request {
         Ok(layers)
     }
 }
+
+/// Steps that a family makes of few examples, too, where nobody says how many.
+const LEAST_STEPS: u64 = 500;
 
 /// What the user said of each table, before defaults.
 #[derive(Default)]
@@ -304,6 +312,11 @@ impl Layers {
             plan.steps = family.steps();
         }
         Ok(plan)
+    }
+
+    /// Whether nobody says how long to train.
+    fn leaves_steps(&self) -> bool {
+        !["steps", "minutes"].iter().any(|key| self.train.contains_key(*key))
     }
 
     /// Opens `source`, or else what the layers name, or the default.
@@ -484,6 +497,23 @@ mod tests {
         assert_eq!(plan(&["train.steps=7"]), (7, None));
         assert_eq!(plan(&["train.steps=7", "train.minutes=2"]).1, Some(2.0));
         assert_eq!(plan(&[]).1, Some(3.0));
+    }
+
+    #[test]
+    fn few_examples_are_not_gone_through_without_end() {
+        let steps = |family: &dyn Family, settings: &[&str]| {
+            let settings = settings.iter().map(ToString::to_string).collect();
+            let family = Some(family.info().name.to_owned());
+            Request { family, settings, ..Request::default() }.resolve().unwrap().config.train.steps
+        };
+        let is_bounded = |family: &&&dyn Family| family.most_epochs().is_some();
+        let family = *registry::FAMILIES.iter().find(is_bounded).unwrap();
+        let most = family.most_epochs().unwrap();
+        assert_eq!(steps(family, &[]), family.steps());
+        // A tenth of them is held back.
+        assert_eq!(steps(family, &["data.limit=1000", "batch=90"]), (most * 10).max(LEAST_STEPS));
+        assert_eq!(steps(family, &["data.limit=20"]), LEAST_STEPS);
+        assert_eq!(steps(family, &["data.limit=20", "train.steps=700"]), 700);
     }
 
     #[test]

@@ -153,7 +153,7 @@ fn go(
         observers.push(Box::new(Watch::new(&*session, &data, watched, eval, config)?));
     }
     let verdict = Arc::new(Mutex::new(None));
-    if eval.samples > 0 && evaluation::can_judge(split) {
+    if eval.samples > 0 && evaluation::can_judge(split) && evaluation::suits(&*session, &*data) {
         // Last, so that the others know that training is over while it works.
         let data = data.clone();
         observers.push(Box::new(Judge { data, split: split.clone(), eval: eval.clone(), verdict: verdict.clone() }));

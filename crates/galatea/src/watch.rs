@@ -72,6 +72,12 @@ impl Watch {
         config: &RunConfig,
     ) -> Result<Self> {
         check(eval, data.spec(), split)?;
+        if !session.draws() {
+            return Err(Error::usage(
+                format!("`eval.every` judges samples, and `{}` draws none", session.info().name),
+                "leave it out: the newest checkpoint is taken",
+            ));
+        }
         let state = DataState {
             fingerprint: data.fingerprint().to_owned(),
             examples: split.train.len(),

@@ -5,6 +5,12 @@ use galatea::{Request, Surroundings, train_in};
 
 /// Trains on the embedded digits and gives the Frechet distance of a thousand samples, and the rarest class's share.
 fn learnt(family: &str, settings: &[&str]) -> (f64, f64) {
+    let (distance, rarest, _) = learnt_and_logged(family, settings);
+    (distance, rarest)
+}
+
+/// The same, and the lines of its log.
+fn learnt_and_logged(family: &str, settings: &[&str]) -> (f64, f64, Vec<serde_json::Value>) {
     let folder = tempfile::tempdir().unwrap();
     let request = Request {
         family: Some(family.to_owned()),
@@ -12,10 +18,13 @@ fn learnt(family: &str, settings: &[&str]) -> (f64, f64) {
         ..Request::default()
     };
     let surroundings = Surroundings { root: folder.path().into(), ..Surroundings::default() };
-    let report = train_in(request.resolve().unwrap(), surroundings).unwrap().report.unwrap();
+    let trained = train_in(request.resolve().unwrap(), surroundings).unwrap();
+    let log = std::fs::read_to_string(trained.run.path().join("log.jsonl")).unwrap();
+    let log = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let report = trained.report.unwrap();
     let distance = report.rows.iter().find(|row| row.metric.starts_with("frechet-")).unwrap().value;
     let rarest = report.classes.unwrap().shares.into_iter().fold(1.0, f64::min);
-    (distance, rarest)
+    (distance, rarest, log)
 }
 
 // Noise is at 657; a generator that is not trained is at 400 to 900.
@@ -32,4 +41,48 @@ fn gan_learns_digits() {
     let (distance, rarest) = learnt("gan", &["hidden_g=[128,256]", "hidden_d=[256,128]", "train.steps=3000"]);
     assert!(distance < 150.0, "Frechet distance {distance}");
     assert!(rarest > 0.05, "rarest class {rarest}");
+}
+
+#[test]
+fn vqvae_learns_digits() {
+    let settings = ["width=16", "max_width=32", "batch=32", "codes=64", "prior_width=64", "train.steps=1000"];
+    let (distance, rarest, log) = learnt_and_logged("vqvae", &settings);
+    assert!(distance < 150.0, "Frechet distance {distance}");
+    assert!(rarest > 0.05, "rarest class {rarest}");
+    let perplexities: Vec<f64> = log.iter().filter_map(|line| line["perplexity"].as_f64()).collect();
+    let last = perplexities[perplexities.len() - 1];
+    assert!(last > 20.0, "{last:.1} of 64 codes are in use");
+}
+
+#[test]
+fn vaegan_learns_digits() {
+    let settings = ["width=16", "max_width=64", "width_d=24", "max_width_d=64", "train.steps=800"];
+    let (distance, rarest) = learnt("vaegan", &settings);
+    assert!(distance < 150.0, "Frechet distance {distance}");
+    assert!(rarest > 0.05, "rarest class {rarest}");
+}
+
+#[test]
+fn an_encoder_learns_to_tell_digits_apart_without_their_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = ["width=16", "batch=128", "train.steps=150", "data.limit=3000"].map(str::to_owned).to_vec();
+    let request = Request { family: Some("encoder".to_owned()), settings, ..Request::default() };
+    let surroundings = Surroundings { root: folder.path().into(), ..Surroundings::default() };
+    let trained = train_in(request.resolve().unwrap(), surroundings).unwrap();
+    let report = trained.report.unwrap();
+    let value = |name: &str| report.rows.iter().find(|row| row.metric == name).unwrap().value;
+    // Weights that were drawn and not trained have 0.80.
+    let [learnt, pixels] = ["linear-probe-10-each-300-encoder", "linear-probe-10-each-300-pixels"].map(value);
+    assert!(learnt > pixels + 0.04, "{learnt}, and pixels have {pixels}");
+    assert_eq!(report.rows.len(), 6);
+
+    // Its run reads for others.
+    let features = format!("eval.feature_weights={}", trained.run.path().display());
+    let settings = ["hidden_g=[16]", "hidden_d=[16]", "train.steps=5", "data.limit=1000", "eval.features=trained"];
+    let settings = settings.map(str::to_owned).into_iter().chain([features]).collect();
+    let request = Request { family: Some("gan".to_owned()), settings, ..Request::default() };
+    let surroundings = Surroundings { root: folder.path().into(), ..Surroundings::default() };
+    let report = train_in(request.resolve().unwrap(), surroundings).unwrap().report.unwrap();
+    let row = report.rows.iter().find(|row| row.metric == "frechet-100-trained").unwrap();
+    assert!(row.value.is_finite() && row.value > row.floor.unwrap(), "{row:?}");
 }

@@ -21,15 +21,15 @@ const MOST_PROMPT: u64 = 16 << 20;
 
 /// How text is written.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Of models of text")]
+#[command(next_help_heading = "Of models of text and music")]
 pub(crate) struct TextArgs {
-    /// Text to go on from; `-` reads it from the standard input
+    /// Text to go on from; `-` reads it from the standard input; of music a file, MIDI or JSON
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    prompt: Option<String>,
+    pub(super) prompt: Option<String>,
 
-    /// Most tokens to write [default: 500]
+    /// Most tokens to write [default: 500]; of music frames [default: those of an example]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=MOST), allow_negative_numbers = true)]
-    length: Option<u64>,
+    pub(super) length: Option<u64>,
 
     /// End before this text; may be given several times; `\n` is the end of a line
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
@@ -37,7 +37,7 @@ pub(crate) struct TextArgs {
 
     /// Nearer 0 gives likelier and less varied text; 0 always takes the likeliest token [default: 1]
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
-    temperature: Option<f64>,
+    pub(super) temperature: Option<f64>,
 
     /// Only so many of the likeliest tokens
     #[arg(long, value_name = "K", allow_negative_numbers = true)]
@@ -73,6 +73,24 @@ impl TextArgs {
             Some((name, _)) => {
                 let problem = format!("`{name}` is for models of text, and this one draws {}", spec.kind());
                 Err(Error::usage(problem, "leave it out, or name the run of a model of text").into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses what only text has, for music.
+    pub(crate) fn refuse_for_music(&self) -> Result<()> {
+        let given = [
+            ("--stop", !self.stop.is_empty()),
+            ("--top-k", self.top_k.is_some()),
+            ("--top-p", self.top_p.is_some()),
+            ("--min-p", self.min_p.is_some()),
+            ("--repetition-penalty", self.repetition_penalty.is_some()),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((name, _)) => {
+                let problem = format!("`{name}` is for models of text, and this one draws music");
+                Err(Error::usage(problem, "leave it out; `--temperature` is for music, too").into())
             }
             None => Ok(()),
         }

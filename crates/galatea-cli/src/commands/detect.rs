@@ -10,7 +10,8 @@ use galatea::detect::{DetectOptions, Detector, Verdict};
 use galatea::{DataSpec, Error, Generator, HostTensor, Inputs, write};
 use serde_json::json;
 
-use super::sample::{make, open};
+use super::Begun;
+use super::sample::make;
 use crate::args::{Common, DetectArgs};
 use crate::commands::print_line;
 use crate::{exit, progress};
@@ -21,7 +22,14 @@ const TOGETHER: usize = 128;
 const HOT: f32 = 10.0;
 
 pub(crate) fn run(args: &DetectArgs, common: &Common) -> Result<ExitCode> {
-    let generator = open(&args.model, &args.checkpoint, common)?;
+    // Of a GAN the discriminator has something to say.
+    let generator = Generator::open_whole(
+        &args.model,
+        args.checkpoint.checkpoint,
+        &common.runs,
+        &galatea::device(&common.device)?,
+    )?;
+    generator.warnings().iter().for_each(|warning| progress::warn(warning));
     let options = DetectOptions {
         false_alarms: args.false_alarms,
         score: args.score.clone(),
@@ -34,9 +42,7 @@ pub(crate) fn run(args: &DetectArgs, common: &Common) -> Result<ExitCode> {
     let inputs = generator.inputs(&named, &args.model, &common.runs, &args.set)?;
     let detector = Detector::new(&generator, &args.model, &common.runs, &options)?;
     progress::note(common, &told(&detector, args.false_alarms));
-    if let Some(folder) = &args.output {
-        make(folder)?;
-    }
+    let begun = args.output.as_deref().map(Begun::new).transpose()?;
     let mut work = Work { args, common, generator: &generator, detector, rows: Vec::new(), flagged: 0, broken: 0 };
     for start in (0..inputs.len()).step_by(TOGETHER) {
         work.judge(&inputs, start..(start + TOGETHER).min(inputs.len()))?;
@@ -56,7 +62,11 @@ pub(crate) fn run(args: &DetectArgs, common: &Common) -> Result<ExitCode> {
             }
         }
     }
-    work.end()
+    let code = work.end()?;
+    if let Some(begun) = begun {
+        begun.keep();
+    }
+    Ok(code)
 }
 
 /// How the detector was made.

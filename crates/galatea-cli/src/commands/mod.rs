@@ -2,8 +2,10 @@
 
 pub(crate) mod augment;
 pub(crate) mod complete;
+pub(crate) mod compose;
 pub(crate) mod data;
 pub(crate) mod detect;
+pub(crate) mod edit;
 pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod list;
@@ -14,10 +16,36 @@ pub(crate) mod sample;
 pub(crate) mod train;
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::CommandFactory;
+
+/// A folder that results go into. If it was not there before, it is taken away again unless all ends well: half of it would look like
+/// the whole.
+pub(crate) struct Begun(Option<PathBuf>);
+
+impl Begun {
+    pub(crate) fn new(folder: &Path) -> Result<Self> {
+        let is_new = !folder.exists();
+        sample::make(folder)?;
+        Ok(Self(is_new.then(|| folder.to_owned())))
+    }
+
+    pub(crate) fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.0 {
+            // What cannot be removed stays; the error that led here is the one to tell.
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
 
 /// Prints to stdout; a closed pipe is an error that `main` takes for the end.
 pub(crate) fn print(text: &str) -> Result<()> {

@@ -24,7 +24,14 @@ pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
         let (number, usual) = (args.number.unwrap_or(1), Path::new(DEFAULT_OUTPUT));
         return super::complete::write_texts(&generator, drawing, &args.text, number, usual, common);
     }
+    if let Some(music) = generator.music() {
+        let request = request(drawing, args.number.unwrap_or(1), &generator)?;
+        return super::compose::write_music(&generator, music, &args, &request, common);
+    }
     args.text.refuse(generator.spec())?;
+    if args.soundfont.is_some() {
+        return Err(Error::usage("`--soundfont` is for models of music", "leave it out").into());
+    }
     let number = args.number.unwrap_or(100);
     let request = request(drawing, number, &generator)?;
     // A table is no picture, and text without a prompt is read here.
@@ -123,10 +130,10 @@ fn between(args: &InterpolateArgs, generator: &Generator, common: &Common) -> Re
 }
 
 /// The same pictures, then in reverse all but the last and the first, so that an animation does not jump.
-fn and_back(walk: &HostTensor) -> HostTensor {
+pub(crate) fn and_back(walk: &HostTensor) -> HostTensor {
     let n = walk.rows();
     let mut values = walk.values.clone();
-    (1..n - 1).rev().for_each(|i| values.extend_from_slice(walk.row(i)));
+    (1..n.max(1) - 1).rev().for_each(|i| values.extend_from_slice(walk.row(i)));
     let mut shape = walk.shape.clone();
     shape[0] = values.len() / walk.row_len().max(1);
     HostTensor::new(shape, values)
@@ -162,6 +169,7 @@ pub(crate) fn called(spec: &DataSpec) -> &'static str {
         DataSpec::Series(_) => "windows",
         DataSpec::Table(_) => "rows",
         DataSpec::Text(_) => "texts",
+        DataSpec::Music(_) => "pieces",
         other => other.kind(),
     }
 }
@@ -175,7 +183,7 @@ pub(crate) fn open(model: &Path, checkpoint: &Checkpoint, common: &Common) -> Re
     Ok(generator)
 }
 
-fn request(drawing: &Drawing, number: u64, generator: &Generator) -> Result<SampleRequest> {
+pub(crate) fn request(drawing: &Drawing, number: u64, generator: &Generator) -> Result<SampleRequest> {
     let class = drawing.class.as_deref().map(|class| class_index(class, generator)).transpose()?;
     Ok(SampleRequest { class, truncation: drawing.truncation, ..SampleRequest::new(drawing.seed, number) })
 }
@@ -259,7 +267,7 @@ impl<'a> Target<'a> {
     }
 }
 
-fn put(
+pub(crate) fn put(
     samples: &HostBatch,
     generator: &Generator,
     target: &Target,

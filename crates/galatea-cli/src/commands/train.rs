@@ -16,7 +16,7 @@ use crate::{exit, progress};
 
 /// Trains; `began` is when the program did.
 pub(crate) fn run(args: TrainArgs, common: &Common, began: Instant) -> Result<ExitCode> {
-    let stop = stop_on_signal(common.quiet)?;
+    let stop = stop_on_signal(common.quiet, "stopping after this step, with a checkpoint; once more to stop at once")?;
     let first_step = Arc::new(OnceLock::new());
     let surroundings = Surroundings {
         root: common.runs.clone(),
@@ -51,8 +51,8 @@ pub(crate) fn run(args: TrainArgs, common: &Common, began: Instant) -> Result<Ex
     told(galatea::train_in(resolved, surroundings)?, common, first_step.get())
 }
 
-/// A flag that Ctrl-C or a request to terminate sets; the second one ends the program at once.
-fn stop_on_signal(quiet: bool) -> Result<Arc<AtomicBool>> {
+/// A flag that Ctrl-C or a request to terminate sets, of which it is `said` what it does; the second one ends the program at once.
+pub(crate) fn stop_on_signal(quiet: bool, said: &'static str) -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     ctrlc::set_handler(move || {
@@ -62,7 +62,7 @@ fn stop_on_signal(quiet: bool) -> Result<Arc<AtomicBool>> {
         if !quiet {
             // On a terminal the cursor is behind the bar.
             let line = if std::io::stderr().is_terminal() { "\n" } else { "" };
-            progress::say(&format!("{line}stopping after this step, with a checkpoint; once more to stop at once"));
+            progress::say(&format!("{line}{said}"));
         }
     })
     .context("cannot listen for Ctrl-C")?;
@@ -132,6 +132,7 @@ fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Res
     let how = match generator.spec() {
         DataSpec::Text(_) => "--prompt \"Once\" --temperature 0.8",
         DataSpec::Table(_) => "-n 100 -o rows.csv",
+        DataSpec::Music(_) => "-o music.mid",
         _ => "-n 100 -o grid.png",
     };
     text.push_str(&format!("\nmore of them: galatea sample {reference} {how}"));

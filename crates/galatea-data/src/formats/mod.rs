@@ -1,11 +1,13 @@
 //! The registry of formats and the way from what a user names to a data set.
 
+mod chorales;
 mod csv;
 mod digits;
 mod downloaded;
 mod folder;
 mod grid;
 mod idx;
+mod midi;
 mod npy;
 mod ring;
 mod spiral;
@@ -62,6 +64,8 @@ pub static FORMATS: &[&dyn Format] = &[
     &csv::Csv,
     &npy::Npy,
     &idx::Idx,
+    &chorales::Chorales,
+    &midi::Midi,
     &text::Text,
     &folder::Folder,
 ];
@@ -84,6 +88,9 @@ pub fn open(source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
     }
     if !matches!(data.spec(), DataSpec::Series(_)) {
         options.refuse_series(source, data.spec().kind())?;
+    }
+    if !matches!(data.spec(), DataSpec::Music(_)) {
+        options.refuse_music(source, data.spec().kind())?;
     }
     Ok(data)
 }

@@ -13,9 +13,13 @@
 pub mod csv;
 pub mod gif;
 pub mod lines;
+pub mod midi;
 pub mod npy;
 pub mod png;
+pub mod roll;
 pub mod scatter;
+pub mod soundfont;
+pub mod wav;
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -42,7 +46,7 @@ pub fn file(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Examples of a data set, or samples like them, as one file: pictures as a grid, `columns` in a row, and points as a scatter
-/// plot, both in PNG, as series as lines; text as text and rows as a table. [`overview_ending`] tells which.
+/// plot, both in PNG, as series as lines and music as piano rolls; text as text and rows as a table. [`overview_ending`] tells which.
 ///
 /// # Errors
 /// If they are of another shape than the data, or a value is NaN.
@@ -53,13 +57,14 @@ pub fn overview(examples: &HostTensor, spec: &DataSpec, columns: usize) -> Resul
         DataSpec::Text(text) => Ok(texts(examples, text).into_bytes()),
         DataSpec::Series(series) => lines::grid(examples, series, columns),
         DataSpec::Table(table) => csv::rows(examples, table),
+        DataSpec::Music(_) => roll::grid(examples, columns),
     }
 }
 
 /// How the name of a file ends that holds what [`overview`] gives.
 pub fn overview_ending(spec: &DataSpec) -> &'static str {
     match spec {
-        DataSpec::Images(_) | DataSpec::Points(_) | DataSpec::Series(_) => "png",
+        DataSpec::Images(_) | DataSpec::Points(_) | DataSpec::Series(_) | DataSpec::Music(_) => "png",
         DataSpec::Text(_) => "txt",
         DataSpec::Table(_) => "csv",
     }

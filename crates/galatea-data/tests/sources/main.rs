@@ -4,6 +4,7 @@
 mod fetch;
 mod folder;
 mod idx;
+mod music;
 mod npy;
 mod real;
 mod table;

@@ -42,7 +42,7 @@ const EPSILON: f64 = 1e-3;
 const BATCH: usize = 4;
 
 fn open(opening: &Opening<'_>) -> Result<Arc<dyn Features>> {
-    let path = opening.weights.ok_or_else(|| super::file_needed(KIND.name))?;
+    let path = opening.weights.ok_or_else(|| super::file_needed(&KIND))?;
     Ok(Arc::new(Inception::new(&WeightFile::read(path)?)?))
 }
 

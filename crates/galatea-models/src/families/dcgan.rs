@@ -13,16 +13,17 @@ use burn::module::{Module, Param};
 use burn::prelude::*;
 use galatea_data::{DataSpec, HostBatch, HostTensor, choice, settings};
 use galatea_kernels::Activation;
-use galatea_kernels::burn::{batch_norm, beside, flatten, from_vec, linear, row_dots, scale_shift, to_vec, unflatten};
+use galatea_kernels::burn::{batch_norm, beside, from_vec, linear, scale_shift, to_vec, unflatten};
 
-use crate::nn::adversarial::{Adversarial, Critic, Game, Labels, Schedule};
-use crate::nn::layers::{Conv, ConvUp, Linear, gain, kept, through, trained};
+use crate::nn::adversarial::{Adversarial, Game, Labels, Schedule};
+use crate::nn::critic::{CriticShape, Discriminator};
+use crate::nn::layers::{ConvUp, Linear, gain, kept, trained};
 use crate::nn::noise::{self, WeightDraw};
 use crate::nn::optimizer::Optimized;
-use crate::nn::remedy::Crowd;
 use crate::nn::{average, weights};
 use crate::{
-    Ability, Demand, Error, Info, Latent, Model, Part, Preset, Purpose, Result, SampleRequest, StepReport, Turn,
+    Ability, Demand, Error, Info, Invert, Latent, Model, Part, Preset, Purpose, Result, SampleRequest, Slope,
+    StepReport, Turn,
 };
 
 choice! {
@@ -103,6 +104,13 @@ pub struct Dcgan {
     shape: [usize; 3],
 }
 
+impl Config {
+    fn critic(&self) -> CriticShape<'_> {
+        let Self { width, max_width, slope_d: slope, adversarial, .. } = self;
+        CriticShape { channels: [*width, *max_width], slope: *slope, adversarial }
+    }
+}
+
 impl Model for Dcgan {
     const INFO: Info = Info {
         name: "dcgan",
@@ -110,13 +118,11 @@ impl Model for Dcgan {
         paper: "Radford et al. 2016, Unsupervised Representation Learning with DCGANs, arXiv:1511.06434",
         differs: "R1 in place of the discriminator's batch normalisation; weight averaging; classes by projection",
         modalities: &["images"],
-        abilities: &[Ability::Latent],
+        abilities: &[Ability::Latent, Ability::Invert],
     };
 
     const PRESETS: &'static [Preset] = &[STACKED, SMALL_DATA];
-
     const STEPS: u64 = 12_000;
-
     type Config = Config;
 
     fn check(config: &Config, spec: &DataSpec) -> Result<()> {
@@ -140,7 +146,7 @@ impl Model for Dcgan {
         let generator = Generator::new(config, shape, classes, &mut draw);
         let pack = game.settings.remedies.pack;
         let packed = [pack * shape[0], shape[1], shape[2]];
-        let discriminator = Discriminator::new(config, packed, pack * classes, &mut draw);
+        let discriminator = Discriminator::new(&config.critic(), packed, pack * classes, &mut draw);
         let average = (game.settings.ema > 0.0).then(|| generator.valid());
         Ok(Self {
             generator: Optimized::new(generator, game.settings.adam()),
@@ -241,6 +247,10 @@ impl Model for Dcgan {
         Some(self)
     }
 
+    fn as_invert(&self) -> Option<&dyn Invert> {
+        Some(self)
+    }
+
     fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         self.game.judge_alone::<4>(&*self.discriminator, examples, &self.shape)
     }
@@ -282,6 +292,26 @@ impl Latent for Dcgan {
         let values = self.game.draw_in_batches(latents, labels, &device, draw)?;
         let [channels, height, width] = self.shape;
         Ok(HostTensor::new([latents.rows(), channels, height, width], values))
+    }
+
+    fn first_layer(&self) -> Option<HostTensor> {
+        Some(weights::first_rows(&self.sampler().start.weight.val(), self.game.settings.latent))
+    }
+}
+
+impl Invert for Dcgan {
+    fn pull(&self, z: &HostTensor, labels: Option<&[u32]>, slope: Slope<'_>) -> Result<[HostTensor; 2]> {
+        let generator = self.sampler().clone().train().no_grad();
+        self.game.pull(z, labels, |z, labels| generator.forward_fixed(z, labels), slope)
+    }
+
+    fn pull_features(
+        &self,
+        x: &HostTensor,
+        labels: Option<&[u32]>,
+        slope: Slope<'_>,
+    ) -> Result<Option<[HostTensor; 2]>> {
+        self.game.pull_features::<4>(&self.discriminator.frozen(), x, labels, slope)
     }
 }
 
@@ -457,121 +487,9 @@ impl BatchNorm {
     }
 }
 
-/// A picture halved by convolutions until its short side is below 8, then a logit.
-#[derive(Module, Debug)]
-struct Discriminator {
-    downs: Vec<Conv>,
-    end: Linear,
-    /// One direction in feature space per class, `[classes, features]`.
-    classes: Option<Linear>,
-    crowd: Crowd,
-    #[module(skip)]
-    activation: Activation,
-}
-
-impl Discriminator {
-    fn new(config: &Config, [channels, height, width]: [usize; 3], classes: usize, draw: &mut WeightDraw) -> Self {
-        let normalise = |conv: Conv, draw: &mut WeightDraw| {
-            if config.adversarial.spectral_norm { conv.with_spectral_norm(draw) } else { conv }
-        };
-        let mut downs = Vec::new();
-        let (mut inputs, mut size) = (channels, [height, width]);
-        let mut outputs = config.width.min(config.max_width);
-        while size[0].min(size[1]) >= 8 {
-            let conv = Conv::new([inputs, outputs], 4, 2, 1, gain(config.slope_d), draw);
-            downs.push(normalise(conv, draw));
-            inputs = outputs;
-            outputs = (2 * outputs).min(config.max_width);
-            size = [size[0] / 2, size[1] / 2];
-        }
-        let features = inputs * size[0] * size[1];
-        let mut end = Linear::new(features, 1, 1.0, draw);
-        if config.adversarial.spectral_norm {
-            end = end.with_spectral_norm(draw);
-        }
-        // `Linear` scales by its inputs, which are rows with a single 1: the gain makes these weights like those of `end`.
-        let class_gain = (classes as f64 / features as f64).sqrt();
-        let classes = (classes > 0).then(|| Linear::new(classes, features, class_gain, draw).without_bias());
-        let crowd = Crowd::new(&config.adversarial, features, draw);
-        Self { downs, end, classes, crowd, activation: Activation::LeakyRelu(config.slope_d as f32) }
-    }
-
-    fn iterate(mut self) -> Self {
-        self.downs = self.downs.into_iter().map(Conv::iterate).collect();
-        self.end = self.end.iterate();
-        self.crowd = self.crowd.iterate();
-        self
-    }
-
-    /// The outputs of all convolutions, `x` before them.
-    fn outputs(&self, x: Tensor<4>) -> Vec<Tensor<4>> {
-        let mut outputs = vec![x];
-        for conv in &self.downs {
-            let y = conv.forward(outputs[outputs.len() - 1].clone(), self.activation);
-            outputs.push(y);
-        }
-        outputs
-    }
-
-    /// What the features of each example are multiplied by, `[n, features]`, where the class has a say: the weights of
-    /// `end` and the direction of the class in feature space.
-    fn direction(&self, labels: Labels) -> Option<Tensor<2>> {
-        let classes = self.classes.as_ref()?;
-        let base = self.end.effective().flatten(0, 1);
-        labels.map(|labels| linear(labels, classes.weight.val(), Some(base), Activation::Identity))
-    }
-}
-
-impl Critic<4> for Discriminator {
-    fn features(&self, x: Tensor<4>, _labels: Labels) -> Tensor<2> {
-        let mut x = x;
-        for conv in &self.downs {
-            x = conv.forward(x, self.activation);
-        }
-        flatten(x)
-    }
-
-    fn logits(&self, features: Tensor<2>, labels: Labels) -> Tensor<2> {
-        let logits = match self.direction(labels) {
-            Some(direction) => self.end.with_bias(row_dots(features.clone(), direction)),
-            None => self.end.forward(features.clone(), Activation::Identity),
-        };
-        self.crowd.heard(logits, &features)
-    }
-
-    fn slope(&self, x: Tensor<4>, labels: Labels) -> Tensor<4> {
-        let n = x.dims()[0];
-        let mut outputs = self.outputs(x);
-        let gradient = self.direction(labels).unwrap_or_else(|| {
-            let ones = Tensor::ones([n, 1], &outputs[0].device());
-            self.end.input_gradient(ones)
-        }); // [n, features]
-        let gradient = self.crowd.slope(gradient, &flatten(outputs[outputs.len() - 1].clone()));
-        let [_, channels, height, width] = outputs[outputs.len() - 1].dims();
-        let mut gradient = unflatten(gradient, [channels, height, width]);
-        for conv in self.downs.iter().rev() {
-            let y = outputs.pop().expect("an output per convolution");
-            let [_, _, height, width] = outputs[outputs.len() - 1].dims();
-            gradient = conv.input_gradient(through(gradient, y, self.activation), [height, width]);
-        }
-        gradient
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::adversarial::tests::{crowded, packs, slope_is_the_gradient};
-
-    #[test]
-    fn the_slope_of_packs_that_are_told_of_each_other_is_exact() {
-        let config = Config { width: 4, max_width: 8, adversarial: crowded(), ..Config::default() };
-        let device = Device::flex().autodiff();
-        for classes in [0, 6] {
-            let critic = Discriminator::new(&config, [6, 17, 14], classes, &mut WeightDraw::new(1, &device));
-            slope_is_the_gradient(&critic, packs([6, 6, 17, 14], classes));
-        }
-    }
 
     #[test]
     fn what_batches_settle_is_what_they_settle_together() {

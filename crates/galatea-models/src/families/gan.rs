@@ -36,7 +36,8 @@ use crate::nn::scale::Scale;
 use crate::nn::waves::Waves;
 use crate::nn::{average, weights};
 use crate::{
-    Ability, Demand, Error, Info, Latent, Model, Part, Preset, Purpose, Result, SampleRequest, StepReport, Turn,
+    Ability, Demand, Error, Info, Invert, Latent, Model, Part, Preset, Purpose, Result, SampleRequest, Slope,
+    StepReport, Turn,
 };
 
 settings! {
@@ -106,13 +107,14 @@ const POINTS: Preset = Preset {
         schedule = "linear"
         beta_1 = 0.0
         beta_2 = 0.99
-        r1 = 0.03
-        r2 = 0.03
-        penalty_end = 0.01
+        r1 = 0.1
+        r2 = 0.1
+        penalty_end = 0.003
+        mode_seeking = 0.1
         penalty_every = 4
         ema = 0.999
         [train]
-        steps = 8000
+        steps = 16000
         sample_every = 500
         preview = 1000
     "#,
@@ -165,7 +167,7 @@ impl Model for Gan {
         paper: "Goodfellow et al. 2014, Generative Adversarial Nets, arXiv:1406.2661",
         differs: "no maxout, no dropout; weight averaging, R1 and classes by default",
         modalities: &["images", "points"],
-        abilities: &[Ability::Latent],
+        abilities: &[Ability::Latent, Ability::Invert],
     };
 
     const PRESETS: &'static [Preset] = &[LISTING, POINTS, PLAIN_TOY];
@@ -322,9 +324,20 @@ impl Model for Gan {
         Some(self)
     }
 
+    fn as_invert(&self) -> Option<&dyn Invert> {
+        Some(self)
+    }
+
     fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         let examples = Scale::reduced(self.scale.as_ref(), examples);
         self.game.judge_alone::<2>(&*self.discriminator, &examples, &[self.shape.iter().product()])
+    }
+}
+
+impl Gan {
+    /// The generator that samples are drawn with.
+    fn sampler(&self) -> &Generator {
+        self.sampler.get_or_init(|| self.average.clone().unwrap_or_else(|| self.generator.valid()))
     }
 }
 
@@ -338,7 +351,7 @@ impl Latent for Gan {
     }
 
     fn decode(&self, latents: &HostTensor, labels: Option<&[u32]>) -> Result<HostTensor> {
-        let sampler = self.sampler.get_or_init(|| self.average.clone().unwrap_or_else(|| self.generator.valid()));
+        let sampler = self.sampler();
         let device = sampler.layers[0].weight.val().device();
         let draw = |z, labels| to_vec(sampler.forward(z, labels));
         let mut values = self.game.draw_in_batches(latents, labels, &device, draw)?;
@@ -348,6 +361,26 @@ impl Latent for Gan {
         let mut shape = vec![latents.rows()];
         shape.extend(&self.shape);
         Ok(HostTensor::new(shape, values))
+    }
+
+    fn first_layer(&self) -> Option<HostTensor> {
+        Some(weights::first_rows(&self.sampler().layers[0].weight.val(), self.game.settings.latent))
+    }
+}
+
+impl Invert for Gan {
+    fn pull(&self, z: &HostTensor, labels: Option<&[u32]>, slope: Slope<'_>) -> Result<[HostTensor; 2]> {
+        let generator = self.sampler().clone().train().no_grad();
+        self.game.pull(z, labels, |z, labels| generator.forward(z, labels), slope)
+    }
+
+    fn pull_features(
+        &self,
+        x: &HostTensor,
+        labels: Option<&[u32]>,
+        slope: Slope<'_>,
+    ) -> Result<Option<[HostTensor; 2]>> {
+        self.game.pull_features::<2>(&self.discriminator.frozen(), x, labels, slope)
     }
 }
 

@@ -80,6 +80,8 @@ impl Model for Iwae {
 
     const STEPS: u64 = 4_000;
 
+    const MOST_EPOCHS: Option<u64> = Some(150);
+
     type Config = Config;
 
     fn check(config: &Config, spec: &DataSpec) -> Result<()> {

@@ -87,6 +87,8 @@ impl Model for Vae {
 
     const STEPS: u64 = 4_000;
 
+    const MOST_EPOCHS: Option<u64> = Some(150);
+
     type Config = Config;
 
     fn check(config: &Config, spec: &DataSpec) -> Result<()> {

@@ -207,6 +207,11 @@ impl Game {
         Ok(Self { settings, classes, loss, device, augmentation, adaptive })
     }
 
+    /// The device that is trained on, which has autodiff.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Real examples and their classes.
     ///
     /// # Errors
@@ -250,7 +255,7 @@ impl Game {
     }
 
     /// Examples and classes in packs; what is left of a batch that does not come out even is left out.
-    fn packed<const D: usize>(&self, x: Tensor<D>, labels: Labels) -> (Tensor<D>, Labels) {
+    pub(crate) fn packed<const D: usize>(&self, x: Tensor<D>, labels: Labels) -> (Tensor<D>, Labels) {
         let count = self.settings.remedies.pack;
         (pack(x, count), labels.map(|labels| pack(labels, count)))
     }

@@ -166,6 +166,14 @@ impl Likelihood {
         bernoulli_rows(high, ones) + bernoulli_rows(low, zeros) + (between * share).sum_dim(1)
     }
 
+    /// The expected pictures of what was decoded, `[n, elements]`, as a discriminator sees them; once differentiable.
+    pub fn pictures(&self, decoded: Tensor<2>) -> Tensor<2> {
+        match self.distribution {
+            Distribution::Bernoulli => decoded.mul_scalar(0.5).tanh(),
+            _ => decoded,
+        }
+    }
+
     /// The expected values of what was decoded, `[n, elements]`, in the data's range; points are on the common scale.
     pub fn expected(&self, decoded: Tensor<2>) -> Vec<f32> {
         let mut values = to_vec(decoded);

@@ -30,6 +30,8 @@ pub enum Purpose {
     Dropout,
     /// Tokens of a text that is written; the position is the text's number.
     Token,
+    /// Which vectors take the place of those of a codebook that stand for nothing.
+    Codes,
 }
 
 /// Where in training a draw is: the step, the part of the step, and the example in the batch.

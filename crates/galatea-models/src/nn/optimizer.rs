@@ -68,6 +68,12 @@ impl<M: Module> Optimized<M> {
         Self { decay, ..self }
     }
 
+    /// The same at the beginning of its training, pulled to the average of its weights so far; see [`Adam::history`].
+    pub fn with_history(self, weight: f64) -> Self {
+        let history = History::new(&*self, weight);
+        Self { adam: Adam { history: weight, ..self.adam }, history, ..self }
+    }
+
     /// The network with weights that do not follow gradients; gradients still flow through to its input.
     pub fn frozen(&self) -> M {
         (**self).clone().no_grad()

@@ -191,7 +191,7 @@ impl Stepper {
 
 impl Cell {
     /// The output of one step; states are those after it then.
-    fn step(&self, is_lstm: bool, [rows, width]: [usize; 2], x: &[f32], h: &mut [f32], c: &mut [f32]) -> Vec<f32> {
+    pub fn step(&self, is_lstm: bool, [rows, width]: [usize; 2], x: &[f32], h: &mut [f32], c: &mut [f32]) -> Vec<f32> {
         let Self { input, recurrent, bias } = self;
         let shape = [1, rows, width, width];
         let mut y = vec![0.0; rows * width];

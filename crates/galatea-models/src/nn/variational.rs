@@ -6,11 +6,12 @@ use std::borrow::Cow;
 use burn::module::Module;
 use burn::prelude::*;
 use galatea_data::{DataSpec, HostBatch, HostTensor, settings};
-use galatea_kernels::burn::{filled, from_vec, to_vec};
+use galatea_kernels::burn::{filled, to_vec};
 use galatea_kernels::random;
 
 use super::adversarial::Schedule;
 use super::autoencoder::{Autoencoder, Network, Posterior, Sizes, is_conv};
+use super::blocks::{self, BLOCK, blocks};
 use super::condition::{self, Conditional, Labels};
 use super::likelihood::{Binarise, Distribution, Likelihood};
 use super::noise::{self, Position, WeightDraw};
@@ -48,7 +49,7 @@ settings! {
         /// Adam's step length.
         learning_rate: f64 = 1e-3, in 1e-9..=1.0;
         /// How the learning rate changes over the run: constant, linear or cosine.
-        schedule: Schedule = Schedule::Cosine;
+        schedule: Schedule = Schedule::Constant;
         /// Adam's decay of the average of gradients.
         beta_1: f64 = 0.9, in 0.0..1.0;
         /// Adam's decay of the average of squared gradients.
@@ -58,14 +59,12 @@ settings! {
         /// Gradients whose norm is above this are scaled down to it; 0 for never.
         clip_gradient: f64 = 0.0, in 0.0..=1e9;
         /// Decay per step of the average of the weights that a trained model works with; 0 for no average.
-        ema: f64 = 0.999, in 0.0..1.0;
+        ema: f64 = 0.0, in 0.0..1.0;
     }
 }
 
 /// Divergence from the prior, in nats, above which a number of the latent vector is said to be in use.
 pub const IN_USE: f64 = 0.01;
-/// Examples, or latent vectors, that go through a trained network together.
-const BATCH: usize = 128;
 /// Seed of what is drawn about examples.
 const SEED: u64 = 0;
 
@@ -156,7 +155,7 @@ impl Variant {
     /// # Errors
     /// If they do not fit the model.
     pub fn examples(&self, batch: &HostBatch, turn: Turn) -> Result<(Tensor<2>, Labels)> {
-        self.check_examples(batch)?;
+        blocks::check_examples(batch, &self.shape)?;
         let reduced = Scale::reduced(self.scale.as_ref(), batch);
         let x = filled([batch.len(), self.elements()], &self.device, |out| {
             self.likelihood.write_input(&reduced.values.values, Some(turn), out);
@@ -173,6 +172,15 @@ impl Variant {
     /// The log likelihood `[n, 1]` of examples `x` under what was decoded for them.
     pub fn log_likelihood(&self, decoded: Tensor<2>, x: Tensor<2>) -> Tensor<2> {
         self.likelihood.rows(decoded, self.network.decoder.log_scale.as_ref().map(|scale| scale.val()), x)
+    }
+
+    /// The pictures `[n, channels, height, width]` that are expected of what was decoded.
+    ///
+    /// # Panics
+    /// If the data are no pictures.
+    pub fn pictures(&self, decoded: Tensor<2>) -> Tensor<4> {
+        let [n, _] = decoded.dims();
+        self.likelihood.pictures(decoded).reshape([n, self.shape[0], self.shape[1], self.shape[2]])
     }
 
     /// Goes down `loss`, and lets the average follow.
@@ -233,36 +241,16 @@ impl Variant {
         self.average.as_ref().map_or_else(|| Cow::Owned(self.network.valid()), Cow::Borrowed)
     }
 
-    fn check_examples(&self, batch: &HostBatch) -> Result<()> {
-        let HostTensor { shape, values } = &batch.values;
-        if shape.len() != 1 + self.shape.len() || shape[1..] != self.shape {
-            return Err(Error::usage(
-                format!("examples are {shape:?}, and the model takes [n, {:?}]", self.shape),
-                "use data of the shape that the model was trained on",
-            ));
-        }
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            return Err(Error::usage(
-                format!("value {at} of the examples is {}", values[at]),
-                "leave such examples out",
-            ));
-        }
-        Ok(())
-    }
-
     /// Values of examples as the networks read them.
     fn values(&self, batch: &HostBatch) -> Result<Vec<f32>> {
-        self.check_examples(batch)?;
+        blocks::check_examples(batch, &self.shape)?;
         let batch = Scale::reduced(self.scale.as_ref(), batch);
         Ok(self.likelihood.input(&batch.values.values, None))
     }
 
-    /// `rows` of `[.., width]` values as a tensor of always the same number of rows: matrix products sum in another order for
-    /// other sizes, and what is said of an example must not depend on its batch.
+    /// `rows` of `[.., width]` values as a block.
     fn block(&self, values: &[f32], rows: std::ops::Range<usize>, width: usize) -> Tensor<2> {
-        let mut values = values[rows.start * width..rows.end * width].to_vec();
-        values.resize(BATCH * width, 0.0);
-        from_vec(values, [BATCH, width], &self.plain_device())
+        blocks::block(values, rows, width, &self.plain_device())
     }
 
     fn plain_device(&self) -> Device {
@@ -273,10 +261,10 @@ impl Variant {
     fn block_labels(&self, labels: Option<&[u32]>, rows: std::ops::Range<usize>) -> Result<Labels> {
         let labels = labels.map(|labels| {
             let mut labels = labels[rows].to_vec();
-            labels.resize(BATCH, 0);
+            labels.resize(BLOCK, 0);
             labels
         });
-        condition::rows(labels.as_deref(), self.classes.len(), BATCH, &self.plain_device())
+        condition::rows(labels.as_deref(), self.classes.len(), BLOCK, &self.plain_device())
     }
 
     /// Means and logarithms of variances of latent vectors, `[n * latent]` each, of examples as networks read them.
@@ -327,10 +315,10 @@ impl Variant {
                 owners.push(i);
                 found.ratio.push(ratio);
             }
-            while owners.len() >= BATCH || (i + 1 == n && !owners.is_empty()) {
-                let count = owners.len().min(BATCH);
+            while owners.len() >= BLOCK || (i + 1 == n && !owners.is_empty()) {
+                let count = owners.len().min(BLOCK);
                 let z = self.block(&waiting, 0..count, latent);
-                let mut x = Vec::with_capacity(BATCH * elements);
+                let mut x = Vec::with_capacity(BLOCK * elements);
                 owners[..count].iter().for_each(|i| x.extend_from_slice(&values[i * elements..(i + 1) * elements]));
                 let labels = labels.map(|labels| owners[..count].iter().map(|i| labels[*i]).collect::<Vec<_>>());
                 let decoded = network.decoder.forward(z, self.block_labels(labels.as_deref(), 0..count)?);
@@ -393,11 +381,6 @@ impl Variant {
     }
 }
 
-/// The numbers `0..n` in blocks.
-fn blocks(n: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    (0..n).step_by(BATCH).map(move |start| start..(start + BATCH).min(n))
-}
-
 /// What draws of latent vectors have come to.
 #[derive(Default)]
 struct Drawn {
@@ -440,19 +423,7 @@ impl Latent for Variant {
     }
 
     fn decode(&self, latents: &HostTensor, labels: Option<&[u32]>) -> Result<HostTensor> {
-        let latent = self.settings.latent;
-        if latents.shape.len() != 2 || latents.shape[1] != latent {
-            return Err(Error::usage(
-                format!("latent vectors are {:?}", latents.shape),
-                format!("this model takes [n, {latent}]"),
-            ));
-        }
-        if labels.is_some_and(|labels| labels.len() != latents.rows()) {
-            return Err(Error::usage(
-                format!("there is not one class for each of {} samples", latents.rows()),
-                "give as many",
-            ));
-        }
+        blocks::check_latents(latents, self.settings.latent, labels)?;
         Ok(self.shaped(self.decoded(&latents.values, labels)?))
     }
 }

@@ -56,6 +56,12 @@ pub fn array<'a>(part: &'a Part, tensor: &str, shape: &[usize]) -> Result<&'a Ho
     Ok(found)
 }
 
+/// The first rows of a weight `[inputs, outputs]`: those of a latent vector that classes stand beside.
+pub fn first_rows(weight: &Tensor<2>, rows: usize) -> HostTensor {
+    let [_, outputs] = weight.dims();
+    HostTensor::new([rows, outputs], to_vec(weight.clone())[..rows * outputs].to_vec())
+}
+
 /// A count as an array, exact up to 2^48.
 pub fn count(value: u64) -> HostTensor {
     HostTensor::new([2], vec![(value >> 24) as f32, (value & 0xff_ffff) as f32])

@@ -160,7 +160,7 @@ impl Monitor {
             kl: since.mean("kl"),
             active_units: since.mean("active_units"),
         };
-        if let Some(reference) = &self.reference {
+        if let Some(reference) = self.reference.as_ref().filter(|_| session.draws()) {
             let samples = session.sample(&SampleRequest::new(SEED, self.samples))?.values;
             if let Some(value) = samples.values.iter().find(|value| !value.is_finite()) {
                 let (quantity, value) = ("samples".to_owned(), f64::from(*value));

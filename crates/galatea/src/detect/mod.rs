@@ -2,6 +2,7 @@
 //! stated rate of false alarms.
 
 mod conformal;
+mod gaussian;
 mod pretended;
 mod scores;
 
@@ -172,7 +173,7 @@ impl<'a> Detector<'a> {
         let (first, rest) = (normal.slice_rows(0..choosing), normal.slice_rows(choosing..normal.rows()));
         // Before anything takes long.
         Conformal::new(vec![0.0; rest.rows()], options.false_alarms)?;
-        let all = scores::all(generator.session(), learnt, features)?;
+        let all = scores::all(generator, learnt, features)?;
         let mut scores = Vec::new();
         let mut of_first = Vec::new();
         for score in all {

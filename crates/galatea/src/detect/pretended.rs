@@ -16,7 +16,7 @@ type Change = fn(&HostTensor, usize, &mut Stream) -> Vec<f32>;
 /// Sets of odd examples, each made of `normal` in another way, as many as there are normal ones.
 pub(super) fn sets(normal: &HostTensor) -> Vec<HostTensor> {
     let changes: &[Change] = match normal.shape.len() {
-        4 => &[patched, turned, halved],
+        4 => &[patched, turned, halved, quartered],
         _ => &[exchanged, scattered],
     };
     let make = |(at, change): (usize, &Change)| {
@@ -88,6 +88,30 @@ fn halved(normal: &HostTensor, i: usize, stream: &mut Stream) -> Vec<f32> {
     values
 }
 
+/// Its quarters in another order.
+fn quartered(normal: &HostTensor, i: usize, stream: &mut Stream) -> Vec<f32> {
+    let [channels, height, width] = sizes(normal);
+    let (tall, wide) = (height / 2, width / 2);
+    let mut order = [0, 1, 2, 3];
+    while order == [0, 1, 2, 3] {
+        stream.shuffle(&mut order);
+    }
+    let from = normal.row(i);
+    let mut values = from.to_vec();
+    let at = |channel: usize, quarter: usize, row: usize, column: usize| {
+        (channel * height + quarter / 2 * tall + row) * width + quarter % 2 * wide + column
+    };
+    for (to, quarter) in order.into_iter().enumerate() {
+        for channel in 0..channels {
+            for row in 0..tall {
+                let (to, source) = (at(channel, to, row, 0), at(channel, quarter, row, 0));
+                values[to..to + wide].copy_from_slice(&from[source..source + wide]);
+            }
+        }
+    }
+    values
+}
+
 /// Each number is that of another example.
 fn exchanged(normal: &HostTensor, i: usize, stream: &mut Stream) -> Vec<f32> {
     (0..normal.row_len()).map(|at| normal.row(partner(normal, i, stream))[at]).collect()
@@ -132,7 +156,7 @@ mod tests {
         let values = (0..6 * 3 * 8 * 8).map(|i| (i as f32 * 0.37).sin()).collect();
         let pictures = HostTensor::new([6, 3, 8, 8], values);
         let made = sets(&pictures);
-        assert_eq!(made.len(), 3);
+        assert_eq!(made.len(), 4);
         for set in &made {
             assert_eq!(set.shape, pictures.shape);
             assert!((0..6).all(|i| set.row(i) != pictures.row(i)));

@@ -5,14 +5,17 @@
 use std::sync::Arc;
 
 use galatea_data::{HostBatch, HostTensor};
-use galatea_metrics::features::Features;
+use galatea_metrics::features::{self, Features};
 use galatea_metrics::{Points, neighbours};
-use galatea_models::Session;
 
-use crate::Result;
+use super::gaussian::Gaussian;
+
+use crate::{Generator, Result};
 
 /// Draws of the evidence lower bound.
 const DRAWS: usize = 8;
+/// Features in which shapes are compared.
+const EDGES: &str = "edges";
 /// Neighbours that a distance is the mean of.
 const NEIGHBOURS: usize = 5;
 
@@ -24,7 +27,13 @@ pub const SCORES: &[(&str, &str)] = &[
         "latent",
         "how far its latent vector is from those of examples that were learnt: mean distance to five neighbours",
     ),
+    ("inversion", "how far what a generator draws for it is from it, in pixels and to the discriminator (f-AnoGAN)"),
     ("neighbours", "how far it is from examples that were learnt, in features (`--features`) or as it is"),
+    (
+        "edges",
+        "how far its edges, by direction and place, are from those of pictures that were learnt: mean distance to five",
+    ),
+    ("edges-gaussian", "how far its edges are from their mean, in units of how they usually vary"),
     ("mean", "the mean of all others, each on the scale of normal examples"),
 ];
 
@@ -46,12 +55,13 @@ fn unlabelled(examples: &HostTensor) -> HostBatch {
     HostBatch { values: examples.clone(), labels: None }
 }
 
-/// The scores that `session` allows beside examples that were `learnt`, read by `features` where there are any.
+/// The scores that a model allows beside examples that were `learnt`, read by `features` where there are any.
 pub(super) fn all<'a>(
-    session: &'a dyn Session,
+    generator: &'a Generator,
     learnt: &HostTensor,
     features: Option<Arc<dyn Features>>,
 ) -> Result<Vec<Score<'a>>> {
+    let session = generator.session();
     let mut scores: Vec<Score<'a>> = Vec::new();
     let mut add = |name, ask: Ask<'a>| scores.push(Score { name, ask });
     if let Some(model) = session.as_score() {
@@ -82,6 +92,10 @@ pub(super) fn all<'a>(
             Box::new(move |examples| Ok(known.apart(&Points::single(model.encode(&unlabelled(examples))?)?))),
         );
     }
+    if session.as_invert().is_some() && session.as_encode().is_none() && session.spec().shape().len() == 3 {
+        let inverter = generator.inverter(Some(&unlabelled(learnt)))?;
+        add("inversion", Box::new(move |examples| Ok(inverter.score(session, &unlabelled(examples))?)));
+    }
     let read = move |examples: &HostTensor| -> Result<Points> {
         let values = match &features {
             Some(features) => features.read(examples)?.features,
@@ -91,6 +105,22 @@ pub(super) fn all<'a>(
     };
     let known = Known::new(read(learnt)?);
     add("neighbours", Box::new(move |examples| Ok(known.apart(&read(examples)?))));
+    let opening = features::Opening::new(session.spec());
+    if features::check(EDGES, &opening).is_ok() {
+        let edges = features::open(EDGES, &opening)?;
+        let read =
+            move |examples: &HostTensor| -> Result<Points> { Ok(Points::single(edges.read(examples)?.features)?) };
+        let learnt: Points = read(learnt)?;
+        let gaussian = Gaussian::of(&learnt);
+        let again = read.clone();
+        // Distances as they are: beside those of their neighbours, examples of a kind that is hardly ever alike would pass.
+        let near = move |examples: &HostTensor| {
+            let near = neighbours::nearest(&again(examples)?, &learnt, NEIGHBOURS);
+            Ok(near.iter().map(|near| mean_of(near.iter().map(|near| near.distance.sqrt()))).collect())
+        };
+        add("edges", Box::new(near));
+        add("edges-gaussian", Box::new(move |examples| Ok(gaussian.apart(&read(examples)?))));
+    }
     Ok(scores)
 }
 

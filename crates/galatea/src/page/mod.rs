@@ -22,6 +22,8 @@ use html::{escape, page, picture};
 
 /// Samples in the large grid.
 const GRID: u64 = 64;
+/// Pieces of music, which are larger.
+const ROLLS: u64 = 8;
 /// Texts that are shown, and tokens of each.
 const TEXTS: u64 = 3;
 const TEXT: usize = 400;
@@ -78,7 +80,7 @@ pub(crate) fn make(run: &Run, generator: &Generator, known: std::result::Result<
     let lines = readings(run)?;
     let mut sections = vec![head(run, generator)?];
     sections.extend(score(&lines));
-    let is_pictures = matches!(generator.spec(), DataSpec::Images(_));
+    let is_pictures = matches!(generator.spec(), DataSpec::Images(_)) && generator.draws();
     if is_pictures {
         sections.push(samples(generator)?);
     }
@@ -92,12 +94,22 @@ pub(crate) fn make(run: &Run, generator: &Generator, known: std::result::Result<
             picture(&write::lines::grid(&drawn, series, 8)?, 1, "samples")
         ));
     }
+    if let DataSpec::Music(_) = generator.spec() {
+        let drawn = generator.sample(&SampleRequest::new(PREVIEW_SEED, ROLLS))?.values;
+        sections.push(format!(
+            "<h2>Samples</h2>\n<figure>{}<figcaption>The first {ROLLS} of seed {PREVIEW_SEED}, unselected: time to the right, \
+             keys upwards.</figcaption></figure>",
+            picture(&write::roll::grid(&drawn, 2)?, 1, "samples")
+        ));
+    }
     match &known {
         Ok(known) => {
             if is_pictures {
                 sections.extend(neighbours(generator, known)?);
             }
-            sections.extend(classes(generator, known)?);
+            if generator.draws() {
+                sections.extend(classes(generator, known)?);
+            }
         }
         Err(problem) => sections.push(format!(
             "<p class=\"soft\">The data could not be read, so that neighbours and classes are left out: {}.</p>",
@@ -396,6 +408,7 @@ fn settings(run: &Run, spec: &DataSpec) -> Result<String> {
     let how = match spec {
         DataSpec::Text(_) => "--prompt TEXT",
         DataSpec::Table(_) => "-n 100 -o rows.csv",
+        DataSpec::Music(_) => "-o music.mid",
         _ => "-n 100 -o grid.png",
     };
     let config = run.config()?;

@@ -1,0 +1,86 @@
+//! Music from a model: pieces of their own, or what follows a beginning.
+
+use galatea_data::music::{Frame, frames_of};
+use galatea_data::{DataOptions, DataSpec, MusicSpec};
+use galatea_models::{Ability, SampleRequest};
+
+use crate::completing::able;
+use crate::{Error, Generator, Result};
+
+/// Most frames of a piece.
+const MOST_FRAMES: usize = 1_000_000;
+
+/// What is to be composed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Composition {
+    /// Music that pieces begin with: a MIDI file or lists of pitches, of which the first piece is taken.
+    pub beginning: Option<String>,
+    /// Frames to write; without it as many as the model's examples have, the beginning among them.
+    pub frames: Option<usize>,
+    /// Nearer 0 gives likelier and less varied music; 0 always takes what is likeliest.
+    pub temperature: f64,
+}
+
+impl Generator {
+    /// What is said of its music, if it draws some.
+    pub fn music(&self) -> Option<&MusicSpec> {
+        match self.spec() {
+            DataSpec::Music(music) => Some(music),
+            _ => None,
+        }
+    }
+
+    /// Pieces of music, each with its beginning.
+    ///
+    /// # Errors
+    /// If the model draws no music, does not go on with any where a beginning, a length or a temperature asks for it, or the
+    /// beginning cannot be read.
+    pub fn compose(&self, composition: &Composition, request: &SampleRequest) -> Result<Vec<Vec<Frame>>> {
+        let Some(music) = self.music() else {
+            let problem = format!("`{}` draws {}, and does not compose", self.info().name, self.spec().kind());
+            return Err(Error::usage(problem, able("train a family that composes", Ability::Compose)));
+        };
+        let beginning = match &composition.beginning {
+            Some(source) => beginning(source, music)?,
+            None => Vec::new(),
+        };
+        let usual = music.length.saturating_sub(beginning.len()).max(1);
+        let frames = composition.frames.unwrap_or(usual);
+        if frames == 0 || frames > MOST_FRAMES {
+            return Err(Error::usage(
+                format!("{frames} frames are out of range"),
+                format!("write 1 to {MOST_FRAMES}; a quarter note is {}", music.resolution),
+            ));
+        }
+        let rolls = match self.session().as_compose() {
+            Some(compose) => compose.compose(&beginning, frames, composition.temperature, request)?,
+            None if composition.beginning.is_none() && frames == usual && composition.temperature == 1.0 => {
+                self.sample(request)?.values
+            }
+            None => {
+                return Err(Error::usage(
+                    format!("`{}` draws whole pieces, and does not go on with any", self.info().name),
+                    able(
+                        "leave `--prompt`, `--length` and `--temperature` out, or train a family that does",
+                        Ability::Compose,
+                    ),
+                ));
+            }
+        };
+        let piece = |i: usize| beginning.iter().copied().chain(frames_of(rolls.row(i))).collect();
+        Ok((0..rolls.rows()).map(piece).collect())
+    }
+}
+
+/// The frames of the first piece of `source`.
+fn beginning(source: &str, music: &MusicSpec) -> Result<Vec<Frame>> {
+    let options = DataOptions { frames: 65_536, resolution: Some(music.resolution), ..DataOptions::default() };
+    let data = galatea_data::open(source, &options)?;
+    match data.spec() {
+        DataSpec::Music(_) => Ok(frames_of(data.batch(&[0])?.values.row(0))),
+        other => Err(Error::usage(
+            format!("`{source}` holds {}, and music begins with music", other.kind()),
+            "name a MIDI file, or lists of pitches in JSON",
+        )),
+    }
+}
