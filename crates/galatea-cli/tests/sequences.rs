@@ -186,7 +186,7 @@ fn sequences_that_make_no_sense_are_told() {
         ("rgan", "time.csv", window, "no column of numbers"),
         ("rgan", "book.txt", "batch=8", "`rgan` does not take text"),
         ("relgan", "sines", "batch=8", "`relgan` does not take series"),
-        ("rgan", "sines", "latent=4096 data.window=4096", "are too large"),
+        ("rgan", "sines", "latent=4096 data.window=4096 data.limit=2", "are too large"),
         ("timegan", "sines", "embedding=0.6 supervising=0.6", "`embedding` and `supervising` are"),
         ("timegan", "sines", "batch=65535 data.window=4096 data.limit=2", "are too large together"),
         ("rgan", "sines", "augment=all", "`augment` changes pictures"),
