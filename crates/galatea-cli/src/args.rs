@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-pub(crate) use uses::{AugmentArgs, DetectArgs, EditArgs, ReconstructArgs};
+pub(crate) use uses::{AugmentArgs, DetectArgs, EditArgs, ReconstructArgs, StatesArgs};
 
 /// Train, judge and use generative models on your own pictures and text.
 #[derive(Debug, Parser)]
@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Edit(EditArgs),
     /// Give examples back as a trained model understands them
     Reconstruct(ReconstructArgs),
+    /// Tell which hidden states lie behind data
+    States(StatesArgs),
     /// Find the examples that are unlike those that a model has learnt
     Detect(DetectArgs),
     /// Draw more training data, labelled, without copies and without what is unlike the real ones

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Command::Interpolate(args) => commands::sample::interpolate(args, common),
         Command::Edit(args) => commands::edit::run(&args, common),
         Command::Reconstruct(args) => commands::reconstruct::run(&args, common),
+        Command::States(args) => commands::states::run(&args, common),
         Command::Augment(args) => commands::augment::run(&args, common),
         Command::Detect(args) => commands::detect::run(&args, common),
         Command::Eval(args) => commands::eval::run(args, common),

@@ -47,6 +47,8 @@ fn a_table_is_learnt_drawn_from_given_some_of_it_and_its_graph_exported() {
     folder.good(&["export", "1", "-o", "people.dot"]);
     let dot = fs::read_to_string(folder.path("people.dot")).unwrap();
     assert!(dot.contains("\"weather\" -> \"carries\";"), "{dot}");
+    folder.good(&["export", "1", "-o", "people.svg"]);
+    assert!(fs::read_to_string(folder.path("people.svg")).unwrap().contains(">weather</text>"));
     assert!(folder.good(&["eval", "1"]).contains("nats-per-row-40"));
     for (arguments, words) in [
         (&["sample", "1", "--given", "carriez=umbrella"][..], "there is no column `carriez`"),
@@ -88,6 +90,33 @@ fn a_series_is_learnt_drawn_and_resumed() {
     fs::remove_dir_all(run.join("checkpoints/step-000008")).unwrap();
     folder.good(&["train", "--resume", "again", "--threads", "3"]);
     assert!(weights_of(&run) == weights_of(&folder.path("runs/0001-whole")));
+    // Three levels that last: as many states are worth it.
+    let mut draws = 7u64;
+    let mut uniform = || {
+        draws = draws.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (draws >> 40) as f64 / (1u64 << 24) as f64
+    };
+    let mut level = |t: usize| [0.0, 5.0, -5.0][t / 20 % 3] + (0..6).map(|_| uniform()).sum::<f64>();
+    let rows: String = (0..1_200).map(|t| format!("{:.2}\n", level(t))).collect();
+    fs::write(folder.path("levels.csv"), format!("level\n{rows}")).unwrap();
+    let auto = ["states=auto", "data.window=40", "data.stride=40", "restarts=2", "eval.samples=0"];
+    folder.good(
+        &[&["train", "hmm", "--data", "levels.csv", "--name", "auto", "--steps", "20", "--set"], &auto[..]].concat(),
+    );
+    let log = fs::read_to_string(folder.path("runs/0003-auto/log.jsonl")).unwrap();
+    let chosen =
+        log.lines().rev().find_map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["states"].as_f64());
+    assert_eq!(chosen, Some(3.0), "{log}");
+    // The states are the levels, twenty moments each.
+    let table = folder.good(&["states", "auto", "levels.csv", "-o", "-"]);
+    let rows: Vec<Vec<f64>> =
+        table.lines().skip(1).map(|line| line.split(',').map(|field| field.parse().unwrap()).collect()).collect();
+    assert_eq!((table.lines().next(), rows.len()), (Some("example,moment,state,probability"), 1_200));
+    let state_of = |level: usize| rows[20 * level + 10][2];
+    assert!((0..1_200).all(|t| rows[t][2] == state_of(t / 20 % 3) && rows[t][3] > 0.5));
+    assert!(state_of(0) != state_of(1) && state_of(1) != state_of(2) && state_of(0) != state_of(2));
+    let said = folder.refused(&["states", "auto", "ar"]);
+    assert!(said.contains("channels") && said.contains("\n hint: "), "{said}");
     let said = folder.refused(&["train", "hmm", "--data", "ar", "--set", "data.limit=50", "states=2000"]);
     assert!(said.contains("`states` is 2000, out of range"), "{said}");
 }

@@ -104,7 +104,7 @@ fn what_makes_no_sense_for_music_is_told() {
         (&["sample", "1", "--prompt", "digits"], 2, "`data.frames` is for music"),
         (&["sample", "1", "--length", "0"], 2, "0 frames are out of range"),
         (&["sample", "1", "--temperature", "-1"], 2, "the temperature -1 is out of range"),
-        (&["sample", "1", "--class", "3"], 2, "there is no class"),
+        (&["sample", "1", "--class", "3"], 2, "this model was trained without classes"),
         (&["sample", "1", "--soundfont", "bad.sf2", "-o", "x.mid"], 2, "`--soundfont` is for sound"),
         (&["sample", "1", "--soundfont", "bad.sf2", "-o", "x.wav"], 1, "this is no SoundFont"),
         (&["sample", "1", "--soundfont", "none.sf2", "-o", "x.wav"], 1, "cannot read"),

@@ -1,6 +1,7 @@
-//! What a model may be able to do beside training and sampling, one small trait each; see [`Ability`](crate::Ability).
+//! What a model may be able to do beside training and sampling, one small trait each, see [`Ability`](crate::Ability).
 
 use galatea_data::music::Frame;
+use galatea_data::write::graph::Graph;
 use galatea_data::{HostBatch, HostTensor};
 
 use crate::nn::decoding::Decoding;
@@ -114,8 +115,8 @@ pub trait Condition {
     /// If there is not a value, or none, for each column, a value is none of its column, or it would take too long.
     fn sample_given(&self, known: &[Option<u32>], request: &SampleRequest) -> Result<(HostBatch, f64)>;
 
-    /// Which column depends on which, in the language of Graphviz.
-    fn graph(&self) -> String;
+    /// Which column depends on which.
+    fn graph(&self) -> Graph;
 }
 
 /// A model that writes on.
@@ -149,6 +150,16 @@ pub trait Compose {
         temperature: f64,
         request: &SampleRequest,
     ) -> Result<HostTensor>;
+}
+
+/// A model that takes hidden states to lie behind data.
+pub trait States {
+    /// For each example, for each moment, the state of the likeliest path through the example, and the probability of that state
+    /// given all of it.
+    ///
+    /// # Errors
+    /// If the examples do not fit the model.
+    fn states(&self, examples: &HostBatch) -> Result<Vec<Vec<(usize, f64)>>>;
 }
 
 /// Makes a gradient by something of its value.

@@ -13,7 +13,7 @@ pub mod registry;
 mod step;
 
 pub use abilities::{
-    Bound, Complete, Compose, Condition, Encode, Invert, Latent, Likelihood, Reconstruct, Score, Slope,
+    Bound, Complete, Compose, Condition, Encode, Invert, Latent, Likelihood, Reconstruct, Score, Slope, States,
 };
 pub use error::{Error, Result};
 pub use model::{Ability, Entry, Family, Info, Model, Part, Preset, Purpose, SampleRequest, Session};

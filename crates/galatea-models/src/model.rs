@@ -4,7 +4,7 @@
 use galatea_data::settings::{Key, Settings};
 use galatea_data::{DataSpec, HostBatch, HostTensor};
 
-use crate::abilities::{Complete, Compose, Condition, Encode, Invert, Latent, Likelihood, Reconstruct, Score};
+use crate::abilities::{Complete, Compose, Condition, Encode, Invert, Latent, Likelihood, Reconstruct, Score, States};
 use crate::step::{Demand, StepReport, Turn};
 use crate::{Error, Result};
 
@@ -47,6 +47,8 @@ pub enum Ability {
     Condition,
     /// Goes on with music: [`Compose`].
     Compose,
+    /// Tells hidden states: [`States`].
+    States,
 }
 
 impl Ability {
@@ -61,6 +63,7 @@ impl Ability {
         Self::Complete,
         Self::Condition,
         Self::Compose,
+        Self::States,
     ];
 
     /// One word, as lists and JSON have it.
@@ -75,6 +78,7 @@ impl Ability {
             Self::Complete => "complete",
             Self::Condition => "condition",
             Self::Compose => "compose",
+            Self::States => "states",
         }
     }
 
@@ -90,6 +94,7 @@ impl Ability {
             Self::Complete => "goes on with a text: `--prompt`",
             Self::Condition => "draws columns given the values of others: `--given`",
             Self::Compose => "goes on with music: `--prompt FILE`",
+            Self::States => "tells which hidden states lie behind data: `galatea states`",
         }
     }
 
@@ -105,6 +110,7 @@ impl Ability {
             Self::Complete => session.as_complete().is_some(),
             Self::Condition => session.as_condition().is_some(),
             Self::Compose => session.as_compose().is_some(),
+            Self::States => session.as_states().is_some(),
         }
     }
 }
@@ -291,6 +297,11 @@ pub trait Model: Sized + Send + 'static {
         None
     }
 
+    /// The model as one that knows hidden states, for families with [`Ability::States`].
+    fn as_states(&self) -> Option<&dyn States> {
+        None
+    }
+
     /// For a model with a discriminator: how real it takes each of these examples to be, as logits. Nothing is learnt.
     ///
     /// # Errors
@@ -369,6 +380,10 @@ pub trait Session: Send {
     }
     /// See [`Model::as_compose`].
     fn as_compose(&self) -> Option<&dyn Compose> {
+        None
+    }
+    /// See [`Model::as_states`].
+    fn as_states(&self) -> Option<&dyn States> {
         None
     }
     /// See [`Model::judge`].
@@ -561,6 +576,9 @@ impl<M: Model> Session for Running<M> {
     }
     fn as_compose(&self) -> Option<&dyn Compose> {
         self.model.as_compose()
+    }
+    fn as_states(&self) -> Option<&dyn States> {
+        self.model.as_states()
     }
     fn judge(&self, examples: &HostBatch) -> Result<Option<Vec<f32>>> {
         self.model.judge(examples)

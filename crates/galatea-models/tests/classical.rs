@@ -109,7 +109,7 @@ fn table() -> Vec<f32> {
 fn trees_and_their_likelihoods_are_those_of_pgmpy() {
     let golden = &golden()["tree"];
     let session = network(table(), &[3; 6], "smoothing = 0.0");
-    let graph = session.as_condition().unwrap().graph();
+    let graph = session.as_condition().unwrap().graph().dot();
     let expected: Vec<[usize; 2]> = numbers(&golden["edges"]);
     assert_eq!(expected.len(), 5);
     for [from, to] in expected {

@@ -295,7 +295,7 @@ fn check_probabilities(points: &Points, path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn same_shape(data: &DataSpec, what: &str, other: &DataSpec) -> Result<()> {
+pub(crate) fn same_shape(data: &DataSpec, what: &str, other: &DataSpec) -> Result<()> {
     if data.shape() == other.shape() {
         return Ok(());
     }

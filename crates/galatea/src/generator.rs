@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use burn::prelude::Device;
+use galatea_data::write::graph::Graph;
 use galatea_data::{DataSpec, HostBatch, HostTensor};
 use galatea_models::inverter::Inverter;
 use galatea_models::{Ability, Info, Latent, SampleRequest, Session};
@@ -195,8 +196,8 @@ impl Generator {
         Ok((rows, log.exp()))
     }
 
-    /// Which column of a table depends on which, in the language of Graphviz; of other models nothing.
-    pub fn graph(&self) -> Option<String> {
+    /// Which column of a table depends on which; of other models nothing.
+    pub fn graph(&self) -> Option<Graph> {
         self.session.as_condition().map(galatea_models::Condition::graph)
     }
 

@@ -30,6 +30,7 @@ mod directions;
 mod error;
 mod evaluation;
 mod generator;
+mod hidden;
 mod latent_space;
 mod likelihood;
 pub mod more;

@@ -170,6 +170,35 @@ pub(crate) struct ReconstructArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  galatea states last sensor.csv -o states.csv     of a model of series
+  galatea states last book.txt -o -                of a model of text
+
+For each moment the state of the likeliest path (Viterbi), and its probability given the whole
+example. Data are read in examples as long as the model's, one behind the other.")]
+pub(crate) struct StatesArgs {
+    /// A run, or a `model.safetensors`
+    #[arg(value_name = "RUN", value_hint = ValueHint::AnyPath)]
+    pub(crate) model: PathBuf,
+
+    /// Data of the kind that the model was trained on
+    #[arg(value_name = "SRC", value_hint = ValueHint::AnyPath)]
+    pub(crate) input: String,
+
+    /// Where to write; `-` to the standard output
+    #[arg(long, short, value_name = "FILE", default_value = "states.csv", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) checkpoint: Checkpoint,
+
+    /// Change how the data are read
+    #[arg(long, value_name = "data.KEY=VALUE", num_args = 1..)]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
   galatea edit last --directions 5 -n 2 -o strips.png   along what changes samples most, unlabelled
   galatea edit last --directions 3 --json               the directions themselves
   galatea edit last --with smiling/ --without sad/ --of me.png -o smile.png

@@ -11,16 +11,14 @@ use crate::progress;
 
 pub(crate) fn run(args: ExportArgs, common: &Common) -> Result<ExitCode> {
     let generator = super::sample::open(&args.model, &args.checkpoint, common)?;
-    if args.output.extension().is_some_and(|ending| ending == "dot") {
+    let ending = args.output.extension().and_then(|ending| ending.to_str());
+    if let Some(ending @ ("dot" | "svg")) = ending {
         let graph = generator.graph().ok_or_else(|| {
             Error::usage(format!("`{}` has no graph to draw", generator.info().name), "name a file in `.safetensors`")
         })?;
-        write::file(&args.output, graph.as_bytes()).map_err(Error::from)?;
-        let path = args.output.display();
-        progress::note(
-            common,
-            &format!("`{path}` shows which column depends on which; try `dot -Tpng {path} -o graph.png`"),
-        );
+        let drawn = if ending == "dot" { graph.dot() } else { graph.svg() };
+        write::file(&args.output, drawn.as_bytes()).map_err(Error::from)?;
+        progress::note(common, &format!("`{}` shows which column depends on which", args.output.display()));
         return Ok(ExitCode::SUCCESS);
     }
     generator.save(&args.output)?;

@@ -13,6 +13,7 @@ pub(crate) mod reconstruct;
 pub(crate) mod report;
 pub(crate) mod runs;
 pub(crate) mod sample;
+pub(crate) mod states;
 pub(crate) mod train;
 
 use std::io::Write;

@@ -1,12 +1,19 @@
 //! Tables with commas, semicolons or tabs: series of numbers where `data.window` is set, rows of values elsewhere.
 //! Format: RFC 4180; a first line that is no line of numbers holds the columns' names.
 
-use std::{collections::BTreeSet, fs::File, io::Read, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{Format, plan, short_name};
 use crate::{
     DataOptions, Dataset, Error, Result,
     options::{Missing, Plan},
+    picture,
     series::RawSeries,
     set::Labels,
     table::RawTable,
@@ -14,6 +21,8 @@ use crate::{
 
 /// Most columns; more are likely to be a file of another kind.
 const MOST_COLUMNS: usize = 10_000;
+/// Files that are looked at in one folder.
+const MOST_FILES: usize = 1_000_000;
 /// Bytes of memory for each byte of the file.
 const BYTES_PER_BYTE: u64 = 8;
 /// Names of columns that say when, and are no channel.
@@ -36,37 +45,100 @@ impl Format for Csv {
     }
 
     fn examples(&self) -> &'static [&'static str] {
-        &["people.csv", "sensor.csv"]
+        &["people.csv", "sensor.csv", "sensors/"]
     }
 
     fn claims(&self, source: &str) -> bool {
         let path = Path::new(source);
-        let is_table = |own: &std::ffi::OsStr| ["csv", "tsv"].iter().any(|ending| own.eq_ignore_ascii_case(ending));
-        path.extension().is_some_and(is_table) && path.is_file()
+        if path.is_dir() { is_folder_of_tables(path) } else { is_table_name(path) && path.is_file() }
     }
 
     fn open(&self, source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
         let path = Path::new(source);
         let plan = plan(options)?;
         options.refuse_pictures(source, "a table")?;
-        let (columns, rows, mut notes) = read(path, &plan)?;
-        notes.push(format!("{} rows of {} columns", rows.len(), columns.len()));
-        if plan.window > 0 {
-            return series(path, columns, &rows, notes, &plan)?.finish(&plan);
+        let files = if path.is_dir() { tables_in(path)? } else { vec![path.to_owned()] };
+        let mut left = plan.memory_bytes / BYTES_PER_BYTE;
+        let mut found: Option<(Vec<String>, Vec<String>)> = None;
+        let (mut lines, mut pieces, mut channels) = (Vec::new(), Vec::new(), Vec::new());
+        // The class of each piece, by its name.
+        let mut of_pieces: Vec<String> = Vec::new();
+        let mut count = 0;
+        for file in &files {
+            let (columns, rows, mut notes) = read(file, &mut left, &plan)?;
+            count += rows.len();
+            let known = found.get_or_insert_with(|| (columns.clone(), notes.clone()));
+            if known.0 != columns {
+                return Err(Error::invalid(file, format!("its columns are not those of `{}`", files[0].display()))
+                    .with_hint("give the files of a folder the same columns, in the same order"));
+            }
+            if plan.window > 0 {
+                let piece = series(file, columns, &rows, std::mem::take(&mut notes), &plan)?;
+                pieces.extend(piece.pieces);
+                if let Some(Labels { values, classes }) = piece.labels {
+                    of_pieces.extend(values.iter().map(|class| classes[*class as usize].clone()));
+                }
+                channels = piece.channels;
+                known.1 = piece.notes;
+            } else {
+                lines.extend(rows.into_iter().map(|(_, row)| row));
+            }
         }
-        let lines = rows.into_iter().map(|(_, row)| row).collect();
+        let (columns, mut notes) = found.unwrap_or_default();
+        if files.len() > 1 {
+            notes.push(format!("{} files, one behind the other in the order of their names", files.len()));
+        }
+        notes.push(format!("{count} rows of {} columns", columns.len()));
+        if plan.window > 0 {
+            let classes: BTreeSet<String> = of_pieces.iter().cloned().collect();
+            let classes: Vec<String> = classes.into_iter().collect();
+            let label = |name: &String| classes.partition_point(|known| known < name) as u32;
+            let values: Vec<u32> = of_pieces.iter().map(label).collect();
+            let labels = (!values.is_empty()).then_some(Labels { values, classes });
+            return RawSeries { name: short_name(path), channels, pieces, labels, notes }.finish(&plan);
+        }
         RawTable { name: short_name(path), columns, rows: lines, notes }.finish(&plan)
     }
+}
+
+fn is_table_name(path: &Path) -> bool {
+    let is_table = |own: &std::ffi::OsStr| ["csv", "tsv"].iter().any(|ending| own.eq_ignore_ascii_case(ending));
+    path.extension().is_some_and(is_table)
+}
+
+/// Whether a folder holds tables, and neither pictures nor other folders, which a folder of pictures has.
+fn is_folder_of_tables(path: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(path) else { return false };
+    let mut found = false;
+    for entry in entries.flatten().take(MOST_FILES) {
+        let path = entry.path();
+        let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
+        if !is_hidden && (path.is_dir() || picture::is_picture_name(&path)) {
+            return false;
+        }
+        found |= !is_hidden && is_table_name(&path);
+    }
+    found
+}
+
+/// The tables in a folder, by name.
+fn tables_in(root: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(root).map_err(|error| Error::io("list", root, error))?;
+    let mut files: Vec<PathBuf> = entries.flatten().take(MOST_FILES).map(|entry| entry.path()).collect();
+    let is_hidden = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+    files.retain(|path| is_table_name(path) && !is_hidden(path));
+    files.sort();
+    Ok(files)
 }
 
 /// Rows with their lines in the file.
 type Rows = Vec<(u64, Vec<String>)>;
 
-/// Names of the columns, and the rows.
-fn read(path: &Path, plan: &Plan) -> Result<(Vec<String>, Rows, Vec<String>)> {
+/// Names of the columns, and the rows; `left` are the bytes that may still be read.
+fn read(path: &Path, left: &mut u64, plan: &Plan) -> Result<(Vec<String>, Rows, Vec<String>)> {
     let failed = |error| Error::io("read", path, error);
     let file = File::open(path).map_err(failed)?;
-    let most = plan.memory_bytes / BYTES_PER_BYTE;
+    let most = *left;
     let mut text = Vec::new();
     // What knows its size is not read in vain.
     let size = file.metadata().map_err(failed)?.len();
@@ -81,6 +153,7 @@ fn read(path: &Path, plan: &Plan) -> Result<(Vec<String>, Rows, Vec<String>)> {
         )
         .with_hint("raise `data.memory_mib`, or give fewer rows"));
     }
+    *left -= text.len() as u64;
     let text = String::from_utf8(text).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         Error::invalid(path, format!("byte {at} is no UTF-8"))

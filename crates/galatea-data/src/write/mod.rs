@@ -12,6 +12,7 @@
 
 pub mod csv;
 pub mod gif;
+pub mod graph;
 pub mod lines;
 pub mod midi;
 pub mod npy;

@@ -142,3 +142,34 @@ fn made_up_series_stand_for_themselves() {
         assert_eq!(data.batch(&[7]).unwrap(), open(name, &DataOptions::default()).unwrap().batch(&[7]).unwrap());
     }
 }
+
+#[test]
+fn windows_of_a_folder_of_series_reach_over_no_end_of_a_file_and_none_that_is_held_back_is_learnt() {
+    let folder = Folder::new();
+    fs::create_dir(folder.0.path().join("sensors")).unwrap();
+    // Every number is another one.
+    let rows = |from: usize| (from..from + 60).map(|i| format!("{i},{}\n", i + 5_000)).collect::<String>();
+    for (name, from) in [("b.csv", 1_000), ("a.csv", 0), ("c.csv", 2_000)] {
+        folder.write(&format!("sensors/{name}"), &format!("x,y\n{}", rows(from)));
+    }
+    let path = folder.0.path().join("sensors");
+    let data = opened(&path, &series(10));
+    assert_eq!((data.len(), data.spec().shape()), (3 * 51, vec![10, 2]));
+    let window = |i: usize| data.batch(&[i]).unwrap().values.values;
+    for i in 0..data.len() {
+        let first = window(i)[0];
+        assert!(window(i).chunks(2).enumerate().all(|(t, moment)| moment[0] == first + t as f32), "window {i}");
+    }
+    let parts = split(&*data, 0.2);
+    let again = parts.again(&*data, 0.2);
+    let seen = |part: &[usize]| part.iter().flat_map(|i| window(*i)).map(|value| value as i64).collect::<Vec<_>>();
+    let [train, choose, judge] = [&again.train, &again.held_back, &parts.held_back].map(|part| seen(part));
+    assert!(train.iter().max() < choose.iter().filter(|value| **value >= 5_000).min());
+    assert!(!train.is_empty() && choose.iter().all(|value| !train.contains(value)));
+    assert!(!judge.is_empty() && judge.iter().all(|value| !train.contains(value) && !choose.contains(value)));
+    // As a table, rows of all files.
+    assert_eq!(opened(&path, &DataOptions::default()).len(), 180);
+    folder.write("sensors/d.csv", "x,z\n1,2\n");
+    let said = refusal(&path, &series(10));
+    assert!(said.contains("d.csv`: its columns are not those of") && said.contains("the same columns"), "{said}");
+}

@@ -8,6 +8,7 @@
 //! none gains anything.
 
 use burn::prelude::Device;
+use galatea_data::write::graph::Graph;
 use galatea_data::{DataSpec, HostBatch, HostTensor, TableSpec, choice, settings};
 
 use crate::nn::markov::each;
@@ -231,17 +232,11 @@ impl crate::Condition for BayesNet {
         Ok((self.batch(rows), plan.evidence))
     }
 
-    fn graph(&self) -> String {
-        let mut dot = "digraph bayesnet {\n  node [shape=box];\n".to_owned();
-        let name = |column: usize| {
-            format!("\"{}\"", self.table.columns[column].name.replace('\\', "\\\\").replace('"', "\\\""))
-        };
-        for (to, parents) in self.parents.iter().enumerate() {
-            dot.push_str(&format!("  {};\n", name(to)));
-            parents.iter().for_each(|from| dot.push_str(&format!("  {} -> {};\n", name(*from), name(to))));
-        }
-        dot.push_str("}\n");
-        dot
+    fn graph(&self) -> Graph {
+        let names = self.table.columns.iter().map(|column| column.name.clone()).collect();
+        let into =
+            |(to, parents): (usize, &Vec<usize>)| parents.iter().map(move |from| (*from, to)).collect::<Vec<_>>();
+        Graph { names, edges: self.parents.iter().enumerate().flat_map(into).collect() }
     }
 }
 

@@ -13,10 +13,13 @@ use burn::prelude::Device;
 use galatea_data::{DataSpec, HostBatch, HostTensor, choice, settings};
 use galatea_kernels::random::{Stream, fill_normal};
 
+use crate::nn::kmeans::{centres, choose};
 use crate::nn::markov::{Chain, Emission, Normals, cholesky, each};
 use crate::nn::noise;
 use crate::nn::weights;
-use crate::{Ability, Demand, Error, Info, Likelihood, Model, Part, Purpose, Result, SampleRequest, StepReport, Turn};
+use crate::{
+    Ability, Demand, Error, Info, Likelihood, Model, Part, Purpose, Result, SampleRequest, States, StepReport, Turn,
+};
 
 choice! {
     /// How the values of a moment may vary together.
@@ -31,8 +34,8 @@ choice! {
 settings! {
     /// Settings of [`Hmm`].
     pub struct Config {
-        /// Hidden states.
-        states: usize = 8, in 1..=1_000;
+        /// Hidden states, 1 to 1000; `auto`: as many, of 1 to 32, as Bayes' information criterion finds worth it.
+        states: String = "8".into();
         /// How the values of a moment of a series vary together within a state.
         covariance: Covariance = Covariance::Diagonal;
         /// Normal distributions that a state draws from, of a series.
@@ -44,11 +47,14 @@ settings! {
     }
 }
 
-/// Steps in which all beginnings are tried.
+/// Steps in which all beginnings are tried, and in which numbers of states are.
 const TRIED: u64 = 5;
-/// Moments that the first means are chosen from, and passes of k-means over these.
+const COMPARED: u64 = 15;
+/// Numbers of states of which one is chosen.
+const CHOICE: &[usize] = &[1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
+const MOST_STATES: usize = 1_000;
+/// Moments that the first means are chosen from.
 const MOST_MOMENTS: usize = 20_000;
-const PASSES: usize = 5;
 /// Most values of a full covariance over all states.
 const MOST_VALUES: usize = 1 << 24;
 
@@ -130,7 +136,7 @@ impl Model for Hmm {
         paper: "Rabiner 1989, A Tutorial on Hidden Markov Models and Selected Applications in Speech Recognition",
         differs: "several beginnings side by side, the likeliest goes on; parameters in single precision",
         modalities: &["series", "text"],
-        abilities: &[Ability::Likelihood],
+        abilities: &[Ability::Likelihood, Ability::States],
     };
 
     const STEPS: u64 = 50;
@@ -144,11 +150,11 @@ impl Model for Hmm {
             return Err(Error::usage("`mixture` is for series, and the data are text", "leave it out"));
         }
         let of_part = if config.covariance == Covariance::Full { width * width } else { width };
-        let values = config.states * config.mixture * config.restarts;
-        if values.saturating_mul(of_part) > MOST_VALUES || config.states * config.states * config.restarts > MOST_VALUES
-        {
+        let states = config.counts()?.into_iter().max().unwrap_or(1);
+        let values = states * config.mixture * config.restarts;
+        if values.saturating_mul(of_part) > MOST_VALUES || states * states * config.restarts > MOST_VALUES {
             return Err(Error::usage(
-                format!("{} states of {width} values are too many to keep {} times", config.states, config.restarts),
+                format!("{states} states of {width} values are too many to keep {} times", config.restarts),
                 "lower `states`, `mixture` or `restarts`, or use `covariance=diagonal`",
             ));
         }
@@ -158,7 +164,10 @@ impl Model for Hmm {
     fn new(config: &Config, spec: &DataSpec, seed: u64, _device: &Device) -> Result<Self> {
         Self::check(config, spec)?;
         let data = Kind::of(spec)?;
-        let chains = (0..config.restarts).map(|restart| fresh(config, &data, seed, restart as u64)).collect();
+        let restarts = config.restarts as u64;
+        let of = |states: usize| (0..restarts).map(move |restart| (states, restart));
+        let all = config.counts()?.into_iter().flat_map(of);
+        let chains = all.map(|(states, restart)| fresh(config, states, &data, seed, restart)).collect();
         Ok(Self { config: config.clone(), data, seed, chains })
     }
 
@@ -173,25 +182,31 @@ impl Model for Hmm {
             let values = self.data.scaled(batch)?;
             let sequences: Vec<&[f64]> = values.chunks_exact(length * width).collect();
             if turn.step == 1 {
-                for (restart, chain) in self.chains.iter_mut().enumerate() {
-                    place(chain, &values, self.seed, restart as u64);
+                for (at, chain) in self.chains.iter_mut().enumerate() {
+                    place(chain, &values, self.seed, (at % self.config.restarts) as u64);
                     round(chain);
                 }
             }
             let improved: Vec<(Chain, f64)> =
                 self.chains.iter().map(|chain| chain.improved(&sequences, self.config.floor)).collect();
-            let (best, log) = improved
-                .iter()
-                .enumerate()
-                .fold((0, f64::NEG_INFINITY), |best, (at, (_, log))| if *log > best.1 { (at, *log) } else { best });
+            let moments = (sequences.len() * length) as f64;
+            let bic =
+                |(chain, log): &(Chain, f64)| self.free_parameters(chain.states) as f64 * moments.ln() - 2.0 * log;
+            let (best, log, worth) =
+                improved.iter().enumerate().fold((0, f64::NEG_INFINITY, f64::INFINITY), |best, (at, next)| {
+                    if bic(next) < best.2 { (at, next.1, bic(next)) } else { best }
+                });
             self.chains = improved.into_iter().map(|(chain, _)| chain).collect();
             self.chains.iter_mut().for_each(round);
-            if turn.step >= TRIED && self.chains.len() > 1 {
+            let tried = if self.config.is_auto() { COMPARED } else { TRIED };
+            if self.config.is_auto() {
+                report.note("states", self.chains[best].states as f64);
+            }
+            if turn.step >= tried.min(turn.steps) && self.chains.len() > 1 {
                 self.chains = vec![self.chains.swap_remove(best)];
             }
-            let moments = (sequences.len() * length) as f64;
             report.note("nats", (self.data.scale_nats() * moments - log) / moments);
-            report.note("bic", self.free_parameters() as f64 * moments.ln() - 2.0 * log);
+            report.note("bic", worth);
         }
         Ok(report)
     }
@@ -231,15 +246,20 @@ impl Model for Hmm {
     }
 
     fn parts(&self) -> Vec<Part> {
-        let tensor = |name: &str, shape: &[usize], of: &dyn Fn(&Chain) -> &[f64]| {
-            let values = self.chains.iter().flat_map(|chain| of(chain).iter().map(|value| *value as f32)).collect();
-            (name.to_owned(), HostTensor::new([&[self.chains.len()], shape].concat(), values))
-        };
-        let k = self.config.states;
-        let mut tensors =
-            vec![tensor("moves", &[k, k], &|chain| &chain.moves), tensor("start", &[k], &|chain| &chain.start)];
-        for (which, (name, shape)) in self.emission_shapes().into_iter().enumerate() {
-            tensors.push(tensor(name, &shape, &|chain| emission(chain)[which]));
+        let mut tensors = Vec::new();
+        let groups: Vec<&[Chain]> = self.chains.chunk_by(|a, b| a.states == b.states).collect();
+        for chains in &groups {
+            let k = chains[0].states;
+            let mut push = |name: &str, shape: &[usize], of: &dyn Fn(&Chain) -> &[f64]| {
+                let values = chains.iter().flat_map(|chain| of(chain).iter().map(|value| *value as f32)).collect();
+                let name = if groups.len() > 1 { group_name(k, name) } else { name.to_owned() };
+                tensors.push((name, HostTensor::new([&[chains.len()], shape].concat(), values)));
+            };
+            push("moves", &[k, k], &|chain| &chain.moves);
+            push("start", &[k], &|chain| &chain.start);
+            for (which, (name, shape)) in self.emission_shapes(k).into_iter().enumerate() {
+                push(name, &shape, &|chain| emission(chain)[which]);
+            }
         }
         tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
         vec![Part { name: "chains".to_owned(), tensors }]
@@ -251,39 +271,50 @@ impl Model for Hmm {
 
     fn load(&mut self, parts: &[Part], _purpose: Purpose) -> Result<()> {
         let part = weights::find("chains", parts)?;
-        let k = self.config.states;
-        let count = part.tensors.iter().find(|(name, _)| name == "start").map_or(1, |(_, start)| start.rows());
-        if count != 1 && count != self.config.restarts {
-            return Err(Error::weights(
-                "chains",
-                format!("they are {count}, and `restarts` is {}", self.config.restarts),
-            ));
-        }
-        let read = |name: &str, shape: &[usize]| -> Result<Vec<Vec<f64>>> {
-            let tensor = weights::array(part, name, &[&[count], shape].concat())?;
-            Ok((0..count).map(|i| tensor.row(i).iter().map(|value| f64::from(*value)).collect()).collect())
-        };
-        let (starts, moves) = (read("start", &[k])?, read("moves", &[k, k])?);
-        let shapes = self.emission_shapes();
-        let emissions = shapes.iter().map(|(name, shape)| read(name, shape)).collect::<Result<Vec<_>>>()?;
-        self.chains = (0..count)
-            .map(|i| {
-                let mut chain = Chain { start: starts[i].clone(), moves: moves[i].clone(), ..self.chains[0].clone() };
-                for (values, read) in emission_mut(&mut chain).into_iter().zip(&emissions) {
-                    values.clone_from(&read[i]);
+        let counts = self.config.counts()?;
+        let single = part.tensors.iter().find(|(name, _)| name == "start").map(|(_, start)| start.shape.clone());
+        self.chains = match single {
+            Some(shape) => match shape[..] {
+                [count, k] if counts.contains(&k) => self.read(part, k, count, |name| name.to_owned())?,
+                _ => {
+                    return Err(Error::weights(
+                        "chains",
+                        format!("`states` is {}, and not theirs", self.config.states),
+                    ));
                 }
-                chain
-            })
-            .collect();
+            },
+            None => {
+                let of = |k: &usize| self.read(part, *k, self.config.restarts, |name| group_name(*k, name));
+                counts.iter().map(of).collect::<Result<Vec<_>>>()?.concat()
+            }
+        };
         Ok(())
     }
 
     fn parameters(&self) -> Vec<(&'static str, usize)> {
-        vec![("chain", self.free_parameters())]
+        vec![("chain", self.free_parameters(self.chains[0].states))]
     }
 
     fn as_likelihood(&self) -> Option<&dyn Likelihood> {
         Some(self)
+    }
+
+    fn as_states(&self) -> Option<&dyn States> {
+        Some(self)
+    }
+}
+
+impl States for Hmm {
+    fn states(&self, examples: &HostBatch) -> Result<Vec<Vec<(usize, f64)>>> {
+        let values = self.data.scaled(examples)?;
+        let [length, width] = self.data.sizes();
+        let chain = &self.chains[0];
+        let of = |i: usize| {
+            let sequence = &values[i * length * width..(i + 1) * length * width];
+            let (path, posterior) = (chain.viterbi(sequence).0, chain.posterior(sequence));
+            path.into_iter().enumerate().map(|(t, state)| (state, posterior[t * chain.states + state])).collect()
+        };
+        Ok(each(examples.len(), of))
     }
 }
 
@@ -322,9 +353,35 @@ impl Hmm {
         &self.chains[0]
     }
 
-    /// Numbers that are free to choose.
-    fn free_parameters(&self) -> usize {
-        let Config { states: k, mixture: m, covariance, .. } = self.config;
+    /// `count` chains of `k` states.
+    fn read(&self, part: &Part, k: usize, count: usize, called: impl Fn(&str) -> String) -> Result<Vec<Chain>> {
+        if count != 1 && count != self.config.restarts {
+            return Err(Error::weights(
+                "chains",
+                format!("they are {count}, and `restarts` is {}", self.config.restarts),
+            ));
+        }
+        let read = |name: &str, shape: &[usize]| -> Result<Vec<Vec<f64>>> {
+            let tensor = weights::array(part, &called(name), &[&[count], shape].concat())?;
+            Ok((0..count).map(|i| tensor.row(i).iter().map(|value| f64::from(*value)).collect()).collect())
+        };
+        let (starts, moves) = (read("start", &[k])?, read("moves", &[k, k])?);
+        let shapes = self.emission_shapes(k);
+        let emissions = shapes.iter().map(|(name, shape)| read(name, shape)).collect::<Result<Vec<_>>>()?;
+        let chain = |i: usize| {
+            let like = fresh(&self.config, k, &self.data, self.seed, 0);
+            let mut chain = Chain { start: starts[i].clone(), moves: moves[i].clone(), ..like };
+            for (values, read) in emission_mut(&mut chain).into_iter().zip(&emissions) {
+                values.clone_from(&read[i]);
+            }
+            chain
+        };
+        Ok((0..count).map(chain).collect())
+    }
+
+    /// Numbers of a chain of `k` states that are free to choose.
+    fn free_parameters(&self, k: usize) -> usize {
+        let Config { mixture: m, covariance, .. } = self.config;
         let [_, d] = self.data.sizes();
         let emission = match self.data {
             Kind::Text { vocabulary, .. } => vocabulary - 1,
@@ -337,8 +394,8 @@ impl Hmm {
     }
 
     /// Names and shapes of what [`emission`] gives.
-    fn emission_shapes(&self) -> Vec<(&'static str, Vec<usize>)> {
-        let Config { states: k, mixture: m, covariance, .. } = self.config;
+    fn emission_shapes(&self, k: usize) -> Vec<(&'static str, Vec<usize>)> {
+        let Config { mixture: m, covariance, .. } = self.config;
         let [_, d] = self.data.sizes();
         match self.data {
             Kind::Text { vocabulary, .. } => vec![("symbols", vec![k, vocabulary])],
@@ -348,6 +405,31 @@ impl Hmm {
             }
         }
     }
+}
+
+impl Config {
+    fn is_auto(&self) -> bool {
+        self.states == "auto"
+    }
+
+    /// The numbers of states that are tried.
+    fn counts(&self) -> Result<Vec<usize>> {
+        if self.is_auto() {
+            return Ok(CHOICE.to_vec());
+        }
+        match self.states.parse() {
+            Ok(count) if (1..=MOST_STATES).contains(&count) => Ok(vec![count]),
+            _ => Err(Error::usage(
+                format!("`states` is {}, out of range", self.states),
+                format!("give a number from 1 to {MOST_STATES}, or `auto`"),
+            )),
+        }
+    }
+}
+
+/// What an array of chains of `k` states is called beside those of others.
+fn group_name(k: usize, name: &str) -> String {
+    format!("{k:04}.{name}")
 }
 
 fn emission(chain: &Chain) -> Vec<&[f64]> {
@@ -378,8 +460,8 @@ fn draws(seed: u64, restart: u64) -> Stream {
 }
 
 /// A chain that knows nothing of the data: states that last, far apart.
-fn fresh(config: &Config, data: &Kind, seed: u64, restart: u64) -> Chain {
-    let Config { states: k, mixture: m, covariance, .. } = *config;
+fn fresh(config: &Config, k: usize, data: &Kind, seed: u64, restart: u64) -> Chain {
+    let Config { mixture: m, covariance, .. } = *config;
     let mut stream = draws(seed, restart);
     let mut probabilities = |rows: usize, width: usize, own: f64| -> Vec<f64> {
         let mut all = Vec::with_capacity(rows * width);
@@ -445,52 +527,6 @@ fn place(chain: &mut Chain, values: &[f64], seed: u64, restart: u64) {
             normals.means = centres(&some, normals.means.len() / d, &mut stream).concat();
         }
     }
-}
-
-/// Centres of groups of points: chosen by k-means++, then moved to the means of what is nearest to them.
-fn centres(points: &[&[f64]], count: usize, stream: &mut Stream) -> Vec<Vec<f64>> {
-    let squared = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum() };
-    let mut centres = vec![points[stream.below(points.len() as u64) as usize].to_vec()];
-    let mut nearest: Vec<f64> = points.iter().map(|point| squared(point, &centres[0])).collect();
-    while centres.len() < count {
-        let total: f64 = nearest.iter().sum();
-        let next = match total > 0.0 {
-            true => choose(&nearest, stream.next_f64() * total),
-            false => stream.below(points.len() as u64) as usize,
-        };
-        let centre = points[next].to_vec();
-        nearest.iter_mut().zip(points).for_each(|(nearest, point)| *nearest = nearest.min(squared(point, &centre)));
-        centres.push(centre);
-    }
-    for _ in 0..PASSES {
-        let mut sums = vec![(vec![0.0; points[0].len()], 0.0); count];
-        for point in points {
-            let by_distance = |(at, centre): (usize, &Vec<f64>)| (squared(point, centre), at);
-            let (_, at) =
-                centres.iter().enumerate().map(by_distance).min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or_default();
-            sums[at].0.iter_mut().zip(*point).for_each(|(sum, value)| *sum += value);
-            sums[at].1 += 1.0;
-        }
-        for (centre, (sum, n)) in centres.iter_mut().zip(sums) {
-            if n > 0.0 {
-                *centre = sum.into_iter().map(|sum| sum / n).collect();
-            }
-        }
-    }
-    centres
-}
-
-/// The index whose share `draw` falls into, of weights that need not sum to 1.
-fn choose(weights: &[f64], draw: f64) -> usize {
-    let mut left = draw;
-    for (at, weight) in weights.iter().enumerate() {
-        left -= weight;
-        if left < 0.0 {
-            return at;
-        }
-    }
-    // Rounding, at the very end.
-    weights.iter().rposition(|weight| *weight > 0.0).unwrap_or(0)
 }
 
 /// Of each part of each state what normal values are multiplied by: roots of variances, or of the covariance.

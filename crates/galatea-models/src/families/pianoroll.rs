@@ -21,6 +21,7 @@ use crate::nn::decoding::{Decoding, draws};
 use crate::nn::layers::{Linear, trained};
 use crate::nn::noise::{Position, WeightDraw, kept};
 use crate::nn::optimizer::{Adam, Optimized};
+use crate::nn::player::{Affine, END, Player, SYMBOLS, bars, vector};
 use crate::nn::{stepper, weights};
 use crate::{
     Ability, Compose, Demand, Error, Info, Likelihood, Model, Part, Preset, Purpose, Result, SampleRequest, StepReport,
@@ -85,10 +86,6 @@ const RATE_END: f64 = 0.02;
 const TOGETHER: usize = 64;
 /// Most values of a layer in a training step.
 const MOST_VALUES: usize = 1 << 28;
-/// Symbols that tell a chord: its keys from the highest down, and the end of it.
-const SYMBOLS: usize = KEYS + 1;
-const END: usize = KEYS;
-
 /// The family.
 #[derive(Debug)]
 pub struct PianoRoll {
@@ -171,7 +168,7 @@ impl Model for PianoRoll {
                     let values =
                         pieces.frames.iter().flat_map(|frame| (0..KEYS).map(move |key| (frame >> key & 1) as f32));
                     let targets = fused::from_vec(values.collect(), [pieces.frames.len(), KEYS], &self.device);
-                    fused::bernoulli_rows(self.network.independent(code), targets).mean().neg()
+                    fused::bernoulli_rows(code, targets).mean().neg()
                 }
                 Outputs::Chord => {
                     let chords = Chords::of(&pieces.frames);
@@ -242,7 +239,7 @@ impl Likelihood for PianoRoll {
             let mut nats = vec![0.0; pieces.count];
             match self.config.outputs {
                 Outputs::Independent => {
-                    let logits = fused::to_vec(self.average.independent(code));
+                    let logits = fused::to_vec(code);
                     for ((logits, frame), of) in logits.chunks_exact(KEYS).zip(&pieces.frames).zip(&pieces.of) {
                         for (key, logit) in logits.iter().enumerate() {
                             let sign = if frame >> key & 1 == 1 { -1.0 } else { 1.0 };
@@ -278,7 +275,7 @@ impl Compose for PianoRoll {
         request.labels(&[])?;
         let decoding = Decoding { temperature, ..Decoding::default() };
         decoding.check()?;
-        let player = self.player.get_or_init(|| Player::of(&self.average, &self.config));
+        let player = self.player.get_or_init(|| self.average.player());
         let mut values = Vec::new();
         for first in request.range.clone().step_by(TOGETHER) {
             let numbers = first..(first + TOGETHER as u64).min(request.range.end);
@@ -386,19 +383,6 @@ impl Chords {
     }
 }
 
-/// A frame as values.
-fn vector(frame: Frame) -> [f32; KEYS] {
-    let mut values = [0.0; KEYS];
-    write_frame(frame, &mut values);
-    values
-}
-
-/// What may not follow the keys that were told: they, and what is above the lowest of them.
-fn bars(told: Frame) -> [f32; SYMBOLS] {
-    let lowest = keys_of(told).next().unwrap_or(KEYS);
-    std::array::from_fn(|symbol| if symbol >= lowest && symbol < END { -1e9 } else { 0.0 })
-}
-
 /// What a training step does without.
 struct Dropout<'a> {
     config: &'a Config,
@@ -493,9 +477,23 @@ impl Network {
         self.state.forward(x, Activation::Identity) + self.last.forward(before, Activation::Identity)
     }
 
-    /// Logits of keys from what [`read`](Self::read) gave.
-    fn independent(&self, code: Tensor<2>) -> Tensor<2> {
-        code
+    /// The same weights on the host, to compose by.
+    fn player(&self) -> Player {
+        let layer = |Layer { input, recurrent, bias }: &Layer| stepper::Cell {
+            input: fused::to_vec(input.val()),
+            recurrent: fused::to_vec(recurrent.val()),
+            bias: fused::to_vec(bias.val()),
+        };
+        Player {
+            width: self.state.weight.dims()[0],
+            are_lstms: self.are_lstms,
+            input: Affine::of(&self.input),
+            layers: self.layers.iter().map(layer).collect(),
+            state: Affine::of(&self.state),
+            last: Affine::of(&self.last),
+            told: self.told.as_ref().map(Affine::of),
+            symbol: self.symbol.as_ref().map(Affine::of),
+        }
     }
 
     /// Logits of the symbols of chords, `[symbols, 89]`.
@@ -510,114 +508,6 @@ impl Network {
         let barred = fused::from_vec(chords.barred.clone(), [count, SYMBOLS], device);
         symbol.forward(x, Activation::Identity) + barred
     }
-}
-
-/// The same network on the host, frame by frame. A row gives the same bits in whatever batch it is.
-#[derive(Debug)]
-struct Player {
-    width: usize,
-    are_lstms: bool,
-    input: Affine,
-    layers: Vec<stepper::Cell>,
-    state: Affine,
-    last: Affine,
-    told: Option<Affine>,
-    symbol: Option<Affine>,
-}
-
-/// A layer's weights on the host.
-#[derive(Debug)]
-struct Affine {
-    weight: Vec<f32>,
-    bias: Option<Vec<f32>>,
-    inputs: usize,
-}
-
-impl Affine {
-    fn of(layer: &Linear) -> Self {
-        let bias = layer.bias.as_ref().map(|bias| fused::to_vec(bias.val()));
-        Self { weight: fused::to_vec(layer.weight.val()), bias, inputs: layer.weight.dims()[0] }
-    }
-
-    fn apply(&self, x: &[f32]) -> Vec<f32> {
-        let (rows, outputs) = (x.len() / self.inputs, self.weight.len() / self.inputs);
-        let mut y = vec![0.0; rows * outputs];
-        let shape = [rows, self.inputs, outputs];
-        galatea_kernels::linear::linear(shape, x, &self.weight, self.bias.as_deref(), Activation::Identity, &mut y);
-        y
-    }
-}
-
-impl Player {
-    fn of(network: &Network, config: &Config) -> Self {
-        let layer = |Layer { input, recurrent, bias }: &Layer| stepper::Cell {
-            input: fused::to_vec(input.val()),
-            recurrent: fused::to_vec(recurrent.val()),
-            bias: fused::to_vec(bias.val()),
-        };
-        Self {
-            width: config.width,
-            are_lstms: network.are_lstms,
-            input: Affine::of(&network.input),
-            layers: network.layers.iter().map(layer).collect(),
-            state: Affine::of(&network.state),
-            last: Affine::of(&network.last),
-            told: network.told.as_ref().map(Affine::of),
-            symbol: network.symbol.as_ref().map(Affine::of),
-        }
-    }
-
-    /// States of the layers before the first frame of `n` pieces.
-    fn begin(&self, n: usize) -> Vec<[Vec<f32>; 2]> {
-        vec![[vec![0.0; n * self.width], vec![0.0; n * self.width]]; self.layers.len()]
-    }
-
-    /// What tells the frame after `last`.
-    fn step(&self, states: &mut [[Vec<f32>; 2]], last: &[Frame]) -> Vec<f32> {
-        let before: Vec<f32> = last.iter().flat_map(|frame| vector(*frame)).collect();
-        let mut x = self.input.apply(&before);
-        for (layer, [h, c]) in self.layers.iter().zip(states) {
-            x = layer.step(self.are_lstms, [last.len(), self.width], &x, h, c);
-        }
-        let mut code = self.state.apply(&x);
-        code.iter_mut().zip(self.last.apply(&before)).for_each(|(code, last)| *code += last);
-        code
-    }
-
-    /// Frames drawn from what tells them.
-    fn drawn(&self, code: &[f32], decoding: &Decoding, draws: &mut [Stream]) -> Vec<Frame> {
-        let rows = code.chunks_exact(code.len() / draws.len().max(1));
-        let (Some(told), Some(symbol)) = (&self.told, &self.symbol) else {
-            return rows.zip(draws).map(|(logits, draws)| independent(logits, decoding.temperature, draws)).collect();
-        };
-        let mut frames = Vec::with_capacity(draws.len());
-        for (code, draws) in rows.zip(draws) {
-            let mut frame = 0;
-            loop {
-                let mut x = told.apply(&vector(frame));
-                x.iter_mut().zip(code).for_each(|(x, code)| *x = (*x + code).max(0.0));
-                let mut logits = symbol.apply(&x);
-                logits.iter_mut().zip(bars(frame)).for_each(|(logit, bar)| *logit += bar);
-                match decoding.choose(&logits, &[], draws.next_f64()) as usize {
-                    END => break,
-                    key => frame |= 1 << key,
-                }
-            }
-            frames.push(frame);
-        }
-        frames
-    }
-}
-
-/// Keys drawn each for itself.
-fn independent(logits: &[f32], temperature: f64, draws: &mut Stream) -> Frame {
-    let sounds = |(key, logit): (usize, &f32)| {
-        let draw = draws.next_f64();
-        // At a temperature of 0, what is likelier than not.
-        let probability = 1.0 / (1.0 + (-f64::from(*logit) / temperature.max(1e-9)).exp());
-        u128::from(if temperature > 0.0 { draw < probability } else { *logit > 0.0 }) << key
-    };
-    logits.iter().enumerate().map(sounds).sum()
 }
 
 /// `ln(1 + e^x)`.
