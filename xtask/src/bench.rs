@@ -216,8 +216,7 @@ impl<'a> Bench<'a> {
 
     /// A program of the release build.
     fn built(&self, name: &str) -> PathBuf {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from);
-        target.join("release").join(name).with_extension(std::env::consts::EXE_EXTENSION)
+        crate::cargo::built(&self.root, name)
     }
 
     /// A folder for what is made on the way.

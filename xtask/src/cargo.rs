@@ -1,6 +1,6 @@
 //! Calling cargo from a program that cargo runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `cargo` with `arguments`, in the folder `root`, as if it was called from a shell.
@@ -14,6 +14,12 @@ pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// A program of the release build, such as `galatea` or `examples/collapse`.
+pub(crate) fn built(root: &Path, name: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    target.join("release").join(name).with_extension(std::env::consts::EXE_EXTENSION)
 }
 
 fn is_about_this_program(variable: &str) -> bool {

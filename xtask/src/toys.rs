@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
-use crate::cargo::cargo;
+use crate::cargo::{built, cargo};
 
 const HELP: &str = "\
 Trains on toy distributions with many seeds, and prints a line of a table for each setting
@@ -55,9 +55,9 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     if rows.is_empty() {
         rows = ROWS.iter().filter(|(name, _)| *name != "stacked").collect();
     }
-    let built = cargo(root, &["build", "--release", "--workspace", "--bins"]).status()?;
-    ensure!(built.success(), "the program cannot be built");
-    let program = root.join("target/release/galatea");
+    let status = cargo(root, &["build", "--release", "--workspace", "--bins"]).status()?;
+    ensure!(status.success(), "the program cannot be built");
+    let program = built(root, "galatea");
     println!("| data | seeds | modes | good samples | divergence | seconds |\n| --- | --- | --- | --- | --- | --- |");
     for (name, how) in rows {
         let outcomes = outcomes(&program, name, how, &settings, seeds.clone(), &out)?;

@@ -125,6 +125,30 @@ fn classes_of_a_series_are_learnt_drawn_and_written() {
     }
 }
 
+/// The page on series is true: its commands work, with fewer steps.
+#[test]
+fn the_commands_of_the_guide_work() {
+    let folder = Folder::new();
+    let mut stream = Stream(5);
+    let rows: String = (0..500).map(|i| format!("{},{}\n", (0.3 * f64::from(i)).sin(), stream.below(100))).collect();
+    fs::write(folder.path("sensor.csv"), format!("a,b\n{rows}")).unwrap();
+    let people = "old,Ulm\nyoung,Ulm\nold,Rom\nyoung,Rom\n".repeat(20);
+    fs::write(folder.path("people.csv"), format!("age,town\n{people}")).unwrap();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/series-and-tables.md");
+    let text = fs::read_to_string(page).unwrap();
+    let commands: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("galatea ")).collect();
+    assert!(commands.len() >= 8, "{commands:?}");
+    for command in commands {
+        // What is said of a command is set apart from it.
+        let command = command.split("    ").next().unwrap();
+        let mut arguments: Vec<&str> = command.split_whitespace().collect();
+        if arguments[..2] == ["train", "rgan"] {
+            arguments.extend(["--steps", "20", "--set", "batch=8", "hidden_g=8", "hidden_d=8", "eval.every=10"]);
+        }
+        folder.good(&arguments);
+    }
+}
+
 #[test]
 fn sequences_that_make_no_sense_are_told() {
     let folder = Folder::new();
@@ -162,7 +186,7 @@ fn sequences_that_make_no_sense_are_told() {
         ("rgan", "time.csv", window, "no column of numbers"),
         ("rgan", "book.txt", "batch=8", "`rgan` does not take text"),
         ("relgan", "sines", "batch=8", "`relgan` does not take series"),
-        ("rgan", "sines", "latent=4096 data.window=4096", "are too large"),
+        ("rgan", "sines", "latent=4096 data.window=4096 data.limit=2", "are too large"),
         ("timegan", "sines", "embedding=0.6 supervising=0.6", "`embedding` and `supervising` are"),
         ("timegan", "sines", "batch=65535 data.window=4096 data.limit=2", "are too large together"),
         ("rgan", "sines", "augment=all", "`augment` changes pictures"),

@@ -160,7 +160,9 @@ pub fn pick<T: Copy>(values: &[T], chosen: Option<&[usize]>) -> Vec<T> {
 pub(crate) fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    (mean, (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt())
+    // Scaled, as squares of large values are beyond all numbers.
+    let scale = values.iter().map(|value| (value - mean).abs()).fold(f64::MIN_POSITIVE, f64::max);
+    (mean, scale * (values.iter().map(|value| ((value - mean) / scale).powi(2)).sum::<f64>() / n).sqrt())
 }
 
 /// All numbers of a metric for all points.

@@ -1,85 +1,15 @@
 //! What every family promises, tested over the registry: a new family is tested before its author writes a test.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod made;
+
 use burn::prelude::Device;
-use galatea_data::{
-    Column, DataSpec, HostBatch, HostTensor, ImageSpec, MusicSpec, PointSpec, SeriesSpec, TableSpec, TextSpec,
-    Vocabulary,
-};
+use galatea_data::{DataSpec, HostBatch, HostTensor};
 use galatea_models::registry::FAMILIES;
 use galatea_models::{Ability, Decoding, Demand, Family, Purpose, SampleRequest, Session, Turn};
+use made::{batch, specs};
 
 const STEPS: u64 = 4;
-
-/// Data that a family is tried on: it must take at least one of them.
-fn specs() -> Vec<DataSpec> {
-    let image = |channels, height, width, classes: usize| {
-        DataSpec::Images(ImageSpec {
-            channels,
-            height,
-            width,
-            classes: (0..classes).map(|class| format!("class {class}")).collect(),
-        })
-    };
-    let points = |dimensions, classes: usize| {
-        DataSpec::Points(PointSpec {
-            dimensions,
-            classes: (0..classes).map(|class| format!("class {class}")).collect(),
-            mean: vec![300.0; dimensions],
-            deviation: vec![20.0; dimensions],
-            mixture: None,
-        })
-    };
-    let text = |length, characters: &str| {
-        let vocabulary = Vocabulary::Characters { characters: characters.to_owned() };
-        DataSpec::Text(TextSpec { length, vocabulary, start: 0, characters_per_token: 1.0 })
-    };
-    let series = |length, channels: usize, classes: usize| {
-        let names = (0..channels).map(|channel| format!("channel {channel}")).collect();
-        let (mean, deviation) = (vec![300.0; channels], vec![20.0; channels]);
-        let classes = (0..classes).map(|class| format!("class {class}")).collect();
-        DataSpec::Series(SeriesSpec { length, channels: names, mean, deviation, classes })
-    };
-    let table = |sizes: &[usize]| {
-        let values = |size: &usize| (0..*size).map(|value| format!("value {value}")).collect();
-        let column = |(at, size)| Column { name: format!("column {at}"), values: values(size) };
-        DataSpec::Table(TableSpec { columns: sizes.iter().enumerate().map(column).collect() })
-    };
-    let music = |length| DataSpec::Music(MusicSpec { length, resolution: 2, tempo: 90.0 });
-    let pictures_and_points = [image(1, 12, 12, 3), image(3, 9, 14, 0), points(2, 0), points(5, 3)];
-    let texts = [text(9, "\nabcdefgh"), text(2, "a"), text(3, "ab")];
-    pictures_and_points
-        .into_iter()
-        .chain(texts)
-        .chain([series(7, 2, 0), series(1, 1, 0), series(3, 2, 3), table(&[3, 2, 4, 2]), music(6), music(1)])
-        .collect()
-}
-
-/// Smooth examples that differ by index.
-fn batch(spec: &DataSpec, size: usize, step: u64) -> HostBatch {
-    let n = spec.elements();
-    let smooth = |i: usize| ((i as f32 * 0.13) + step as f32 + (i / n) as f32).sin();
-    let (mean, size_of_one) = match spec {
-        DataSpec::Points(points) => (points.mean[0], points.deviation[0]),
-        DataSpec::Series(series) => (series.mean[0], series.deviation[0]),
-        _ => (0.0, 1.0),
-    };
-    let whole = |i: usize, count: usize| ((smooth(i) + 1.0) * 0.5 * (count as f32 - 0.01)).floor();
-    let value = |i: usize| match spec {
-        DataSpec::Text(text) => whole(i, text.vocabulary.len()),
-        DataSpec::Table(table) => whole(7 * i, table.columns[i % n].values.len()),
-        // Pieces of one frame and more, in which some keys sound.
-        DataSpec::Music(_) if i % n >= 88 * (1 + i / n % 5) => galatea_data::music::BEYOND,
-        DataSpec::Music(_) => f32::from(u8::from((i * i + i / 88 * 7 + i / n * 3) % 23 == 0)),
-        _ => mean + size_of_one * smooth(i),
-    };
-    let values = (0..size * n).map(value).collect();
-    let mut shape = vec![size];
-    shape.extend(spec.shape());
-    let classes = spec.classes().len() as u32;
-    let labels = (classes > 0).then(|| (0..size as u32).map(|i| i % classes).collect());
-    HostBatch { values: HostTensor::new(shape, values), labels }
-}
 
 fn session(family: &dyn Family, spec: &DataSpec, seed: u64) -> Box<dyn Session> {
     session_with(family, spec, seed, "")
@@ -107,6 +37,9 @@ const REMEDIES: &[&str] = &[
     "cell = 'lstm'\ndropout = 0.2",
     "cell = 'gru'\ntied = false\nweight_decay = 0.0",
     "unit = 'lstm'\nlayers_d = 2\nshared = 0\nr2 = 1.0\npenalty_every = 1",
+    "unit = 'lstm'\nhidden = 10",
+    "unit = 'lstm'\nhidden = 10\nword_dropout = 0.9\nfree_bits = 0.0",
+    "pretraining = 0.25\nwidth = 16\ninverse_temperature = 10.0\nlearning_rate_g = 0.01",
     "outputs = 'independent'\ninput_dropout = 0.0",
     "outputs = 'chord'\ncell = 'gru'\nlayers = 2\nema = 0.5",
     "states = 'auto'\nrestarts = 2",
@@ -409,42 +342,6 @@ fn a_family_has_the_abilities_that_it_names() {
             let named = family.info().abilities.contains(ability);
             assert_eq!(ability.is_of(&*session), named, "{} of {}", ability.name(), family.info().name);
         }
-    });
-}
-
-#[test]
-fn what_is_pulled_through_a_generator_is_the_gradient() {
-    for_all(|family, spec| {
-        let mut session = session(family, spec, 1);
-        train(&mut *session, 1..=STEPS);
-        let (Some(invert), Some(latent)) = (session.as_invert(), session.as_latent()) else { return };
-        let request = SampleRequest::new(4, 3);
-        let (z, labels) = (latent.latents(&request), request.labels(session.classes()).unwrap());
-        // The gradient of the sum of weights times values, against differences along a direction.
-        let weight = |at: usize| (at as f32 * 0.37).sin();
-        let mut slope = |x: &HostTensor| HostTensor::new(x.shape.clone(), (0..x.values.len()).map(weight).collect());
-        let [_, gradient] = invert.pull(&z, labels.as_deref(), &mut slope).unwrap();
-        assert_eq!(gradient.shape, z.shape);
-        let sum = |far: f32| -> f64 {
-            let moved = z.values.iter().enumerate().map(|(i, z)| z + far * weight(3 * i + 1)).collect();
-            let moved = HostTensor::new(z.shape.clone(), moved);
-            let [x, _] = invert
-                .pull(&moved, labels.as_deref(), &mut |x| HostTensor::new(x.shape.clone(), vec![0.0; x.values.len()]))
-                .unwrap();
-            x.values.iter().enumerate().map(|(at, x)| f64::from(weight(at) * x)).sum()
-        };
-        let expected = (sum(1e-2) - sum(-1e-2)) / 2e-2;
-        let found: f64 = gradient.values.iter().enumerate().map(|(i, g)| f64::from(g * weight(3 * i + 1))).sum();
-        assert!(
-            (found - expected).abs() < 0.05 * (expected.abs() + 0.1),
-            "{}: {found}, not {expected}",
-            family.info().name
-        );
-        let pulled =
-            invert.pull_features(&session.sample(&request).unwrap().values, labels.as_deref(), &mut slope).unwrap();
-        let [features, gradient] = pulled.unwrap();
-        assert_eq!((features.rows(), gradient.rows()), (3, 3));
-        assert!(gradient.values.iter().any(|value| *value != 0.0));
     });
 }
 

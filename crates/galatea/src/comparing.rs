@@ -171,6 +171,8 @@ struct Judged {
     data: String,
     /// By short name.
     values: BTreeMap<String, Logged>,
+    /// Why its score cannot be read, if it cannot: the others can be compared all the same.
+    damaged: Option<String>,
 }
 
 /// Values of one protocol may be compared: the same number of samples, the same features, the same real examples.
@@ -181,8 +183,12 @@ impl Judged {
         let config = run.config()?;
         let state =
             checkpoint::newest(run, Some("")).ok().and_then(|newest| newest.checkpoint).map(|found| found.state);
+        let (lines, damaged) = match readings(run) {
+            Ok(lines) => (lines, None),
+            Err(error) => (Vec::new(), Some(error.to_string())),
+        };
         let score: Vec<Logged> =
-            readings(run)?.into_iter().filter(|line| !line.reading.metric.starts_with(VALIDATION)).collect();
+            lines.into_iter().filter(|line| !line.reading.metric.starts_with(VALIDATION)).collect();
         let judged_step = score.iter().map(|line| line.step).max();
         let last = score.into_iter().filter(|line| Some(line.step) == judged_step);
         let settings = config.flat();
@@ -202,6 +208,7 @@ impl Judged {
             data: format!("{fingerprint} {} {}", told("data.holdout"), told("data.classes")),
             settings,
             values: last.map(|line| (number_of(&line.reading.metric), line)).collect(),
+            damaged,
         })
     }
 
@@ -271,6 +278,10 @@ fn notes(read: &[Judged], numbers: &[ComparedNumber]) -> Vec<String> {
     let mut notes = Vec::new();
     for (i, judged) in read.iter().enumerate() {
         let name = &judged.run.name;
+        if let Some(problem) = &judged.damaged {
+            notes.push(format!("the score of `{name}` cannot be read: {problem}"));
+            continue;
+        }
         if judged.values.is_empty() {
             notes.push(format!("`{name}` has not been judged"));
             continue;
@@ -338,7 +349,7 @@ mod tests {
         };
         let line = |reading: &Reading| Logged { reading: reading.clone(), step: 9, images_seen: 9, seconds: 1.0 };
         let values = readings.iter().map(|reading| (number_of(&reading.metric), line(reading))).collect();
-        Judged { run, settings: BTreeMap::new(), data: data.into(), values }
+        Judged { run, settings: BTreeMap::new(), data: data.into(), values, damaged: None }
     }
 
     fn reading(metric: &str, value: f64, half: f64, hash: &str) -> Reading {

@@ -165,6 +165,12 @@ pub fn compare(comparison: &Comparison) -> Result<(Report, Vec<String>)> {
         let (data, options, eval) = request.data_and_eval()?;
         notes.extend(data.notes().into_iter().map(|note| format!("`{source}`: {note}")));
         let count = if asked { eval.samples.min(data.len()) } else { data.len() };
+        if asked && eval.samples < 2 {
+            return Err(Error::usage(
+                format!("`eval.samples` is {}, and {} examples cannot be compared", eval.samples, eval.samples),
+                "take at least two, and thousands for values that mean something",
+            ));
+        }
         let (needed, given) = ((count * data.spec().elements() * 4) >> 20, options.read.memory_mib);
         if needed > given {
             return Err(Error::usage(
@@ -228,6 +234,12 @@ pub struct ArrayComparison {
 /// If an array cannot be read, or they are of different widths.
 pub fn compare_arrays(comparison: &ArrayComparison) -> Result<Report> {
     let ArrayComparison { samples, against, train, probabilities, settings } = comparison;
+    if let Some(setting) = settings.iter().map(|setting| setting.trim()).find(|setting| setting.starts_with("eval.")) {
+        return Err(Error::usage(
+            format!("`{setting}` plays no part where arrays are compared: all rows are, as they are"),
+            "leave it out; to compare fewer, save fewer rows",
+        ));
+    }
     let request = Request { settings: settings.clone(), ..Request::default() };
     let memory = (request.data_settings()?.read.memory_mib as u64) << 20;
     let read = |path: &Path| -> Result<Points> {

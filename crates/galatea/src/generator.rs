@@ -129,7 +129,7 @@ impl Generator {
             return Ok(inverter);
         }
         let inverter = Inverter::fit(&*self.session, self.whole, pictures, &mut |done, all| {
-            galatea_metrics::progress::tell(|| format!("fitting an encoder to the generator: step {done} of {all}"));
+            galatea_metrics::progress::tell(|| format!("fitting an inverse of the generator: step {done} of {all}"));
         })?;
         Ok(self.inverter.get_or_init(|| inverter))
     }

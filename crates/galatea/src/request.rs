@@ -189,8 +189,9 @@ impl Request {
         }
         eval.check_features(data.spec())?;
         eval.feature_weights = eval.feature_weights.as_deref().map(absolute);
+        watch::check_metric(&eval, data.spec())?;
         if eval.every > 0 {
-            watch::check(&eval, data.spec(), &Parts::of(&*data, &data_settings.read).watched)?;
+            watch::check(&Parts::of(&*data, &data_settings.read).watched)?;
         }
         let config = RunConfig {
             galatea: env!("CARGO_PKG_VERSION").to_owned(),
@@ -506,8 +507,8 @@ mod tests {
             let family = Some(family.info().name.to_owned());
             Request { family, settings, ..Request::default() }.resolve().unwrap().config.train.steps
         };
-        let is_bounded = |family: &&&dyn Family| family.most_epochs().is_some();
-        let family = *registry::FAMILIES.iter().find(is_bounded).unwrap();
+        let is_bounded = |family: &&dyn Family| family.most_epochs().is_some();
+        let family = registry::FAMILIES.iter().copied().find(is_bounded).unwrap();
         let most = family.most_epochs().unwrap();
         assert_eq!(steps(family, &[]), family.steps());
         // A tenth of them is held back.

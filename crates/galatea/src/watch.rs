@@ -71,7 +71,7 @@ impl Watch {
         eval: &EvalOptions,
         config: &RunConfig,
     ) -> Result<Self> {
-        check(eval, data.spec(), split)?;
+        check(split)?;
         if !session.draws() {
             return Err(Error::usage(
                 format!("`eval.every` judges samples, and `{}` draws none", session.info().name),
@@ -156,11 +156,11 @@ pub fn best(run: &Run) -> Result<Option<Logged>> {
     Ok(readings(run)?.into_iter().rfind(|line| line.reading.best))
 }
 
-/// Whether there is enough to choose by, and the number is one to choose by.
+/// Whether the number is one to choose checkpoints by.
 ///
 /// # Errors
 /// If not.
-pub(crate) fn check(eval: &EvalOptions, spec: &DataSpec, split: &Split) -> Result<()> {
+pub(crate) fn check_metric(eval: &EvalOptions, spec: &DataSpec) -> Result<()> {
     if likelihood::is_way_of(spec) {
         if eval.metric != "auto" && eval.metric != first(spec).name {
             return Err(Error::usage(
@@ -173,6 +173,14 @@ pub(crate) fn check(eval: &EvalOptions, spec: &DataSpec, split: &Split) -> Resul
     {
         return Err(Error::Usage { problem: format!("`eval.metric`: {error}"), hint: error.hint() });
     }
+    Ok(())
+}
+
+/// Whether there is enough to choose by.
+///
+/// # Errors
+/// If not.
+pub(crate) fn check(split: &Split) -> Result<()> {
     let held_back = split.held_back.len();
     if held_back < LEAST {
         return Err(Error::usage(

@@ -33,6 +33,7 @@ const FOLDERS: &[(&str, &[&str])] = &[
             "products.rs",
             "progress.rs",
             "report.rs",
+            "windows.rs",
         ],
     ),
 ];

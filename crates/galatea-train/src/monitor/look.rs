@@ -77,9 +77,9 @@ pub struct Series {
     pub first: Option<Look>,
     /// The best score of each kind so far, each a median of three looks in a row (the share of duplicates: the least).
     pub best: Option<SampleScores>,
-    /// When the coverage was best.
+    /// When the coverage and the spread were best, each for the first time.
     #[serde(default)]
-    pub best_step: u64,
+    pub best_steps: [u64; 2],
     /// The newest looks, oldest first.
     #[serde(default)]
     pub looks: Vec<Look>,
@@ -103,12 +103,17 @@ impl Series {
             values[1]
         };
         let best = self.best.get_or_insert(SampleScores { duplicates: 1.0, ..SampleScores::default() });
-        let coverage = median(|scores| scores.coverage);
-        if coverage >= best.coverage {
-            (best.coverage, self.best_step) = (coverage, self.looks[self.looks.len() - 2].step);
+        let middle = self.looks[self.looks.len() - 2].step;
+        let rises = [
+            (&mut best.coverage, median(|scores| scores.coverage)),
+            (&mut best.spread, median(|scores| scores.spread)),
+        ];
+        for ((best, value), step) in rises.into_iter().zip(&mut self.best_steps) {
+            if value > *best {
+                (*best, *step) = (value, middle);
+            }
         }
         best.diversity = best.diversity.max(median(|scores| scores.diversity));
-        best.spread = best.spread.max(median(|scores| scores.spread));
         best.fidelity = best.fidelity.max(median(|scores| scores.fidelity));
         best.duplicates = best.duplicates.min(median(|scores| scores.duplicates));
     }

@@ -95,7 +95,8 @@ pub struct Detector<'a> {
 pub fn training() -> (&'static str, Vec<String>) {
     let able = registry::FAMILIES.iter().map(|family| family.info());
     let family = able.clone().find(|info| info.abilities.contains(&Ability::Score)).or(able.clone().next());
-    let settings = ["conditional=no", "data.holdout=0.2"].map(str::to_owned);
+    // Enough for what is normal to be known; what is drawn need not be beautiful.
+    let settings = ["conditional=no", "data.holdout=0.2", "train.steps=1000"].map(str::to_owned);
     (family.map_or("", |info| info.name), settings.to_vec())
 }
 
@@ -173,7 +174,7 @@ impl<'a> Detector<'a> {
         let (first, rest) = (normal.slice_rows(0..choosing), normal.slice_rows(choosing..normal.rows()));
         // Before anything takes long.
         Conformal::new(vec![0.0; rest.rows()], options.false_alarms)?;
-        let all = scores::all(generator, learnt, features)?;
+        let all = scores::all(generator, learnt, features, &options.score)?;
         let mut scores = Vec::new();
         let mut of_first = Vec::new();
         for score in all {

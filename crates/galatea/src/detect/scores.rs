@@ -60,6 +60,7 @@ pub(super) fn all<'a>(
     generator: &'a Generator,
     learnt: &HostTensor,
     features: Option<Arc<dyn Features>>,
+    named: &str,
 ) -> Result<Vec<Score<'a>>> {
     let session = generator.session();
     let mut scores: Vec<Score<'a>> = Vec::new();
@@ -92,7 +93,9 @@ pub(super) fn all<'a>(
             Box::new(move |examples| Ok(known.apart(&Points::single(model.encode(&unlabelled(examples))?)?))),
         );
     }
-    if session.as_invert().is_some() && session.as_encode().is_none() && session.spec().shape().len() == 3 {
+    // The fitting takes long; nobody waits for it who has asked for another score.
+    let wanted = ["auto", "mean", "inversion"].contains(&named);
+    if wanted && session.as_invert().is_some() && session.as_encode().is_none() && session.spec().shape().len() == 3 {
         let inverter = generator.inverter(Some(&unlabelled(learnt)))?;
         add("inversion", Box::new(move |examples| Ok(inverter.score(session, &unlabelled(examples))?)));
     }

@@ -33,10 +33,11 @@ pub(super) fn detect(series: &Series) -> Option<Finding> {
 
 fn fallen(series: &Series) -> Option<Finding> {
     let (best, expected) = (series.best?, series.expected.as_ref()?);
-    type Score = (&'static str, fn(&SampleScores) -> f64);
+    type Score = (&'static str, u64, fn(&SampleScores) -> f64);
+    let [covered, spread] = series.best_steps;
     let scores: [Score; 2] = [
-        ("the share of held-back examples with a sample nearby", |scores| scores.coverage),
-        ("the number of groups of real examples that samples fall into", |scores| scores.spread),
+        ("the share of held-back examples with a sample nearby", covered, |scores| scores.coverage),
+        ("the number of groups of real examples that samples fall into", spread, |scores| scores.spread),
     ];
     let is_fallen = |count: usize, by: f64, score: fn(&SampleScores) -> f64| {
         let (best, deviation) = (score(&best), DEVIATIONS * score(&expected.deviation));
@@ -45,14 +46,14 @@ fn fallen(series: &Series) -> Option<Finding> {
             && series.scores(count).is_some_and(|scores| scores.iter().all(|scores| score(scores) < limit))
     };
     let is_deep = |score| is_fallen(LOOKS[1], FALLEN[1], score);
-    let (what, score) =
-        scores.into_iter().find(|(_, score)| is_deep(*score) || is_fallen(LOOKS[0], FALLEN[0], *score))?;
+    let (what, best_step, score) =
+        scores.into_iter().find(|(_, _, score)| is_deep(*score) || is_fallen(LOOKS[0], FALLEN[0], *score))?;
     let severe = is_deep(score) || is_fallen(LASTING, FALLEN[0], score);
     let severity = if severe { Severity::Severe } else { Severity::Notice };
     let now = score(&series.scores(1)?[0]);
     let evidence = format!(
         "{what} is {now:.2} of what other real examples reach; about step {} it was {:.2}",
-        thousands(series.best_step),
+        thousands(best_step),
         score(&best)
     );
     let lasting = if is_deep(score) { LOOKS[1] } else { LOOKS[0] };

@@ -73,6 +73,10 @@ fn a_fall_of_coverage_is_dropped_modes_before_it_has_halved() {
     // Groups tell as much where balls do not.
     let fewer = |i: u64| with(i, |scores| scores.spread *= if i > 40 { 0.5 } else { 1.0 });
     assert_eq!(kinds(&series(42, fewer)), [(Kind::DroppedModes, Severity::Severe)]);
+    // Each score with its own best, whatever the other does meanwhile.
+    let earlier = |i: u64| with(i, |s| (s.spread, s.coverage) = (if i < 9 { 0.9 } else { 0.4 }, 0.02 * i as f64));
+    let evidence = dropped_modes::detect(&series(40, earlier)).unwrap().evidence;
+    assert!(evidence.contains("groups") && evidence.contains("about step 100 it was 0.90"), "{evidence}");
     // One bad look, a fall within the noise, and a lasting slight fall are different things.
     assert_eq!(kinds(&series(60, |i| with(i, |s| s.coverage *= if i == 60 { 0.3 } else { 1.0 }))), []);
     assert_eq!(kinds(&series(60, |i| with(i, |s| s.coverage *= if i > 40 { 0.85 } else { 1.0 }))), []);
