@@ -34,7 +34,7 @@ fn music_is_learnt_composed_judged_and_exported() {
     let folder = folder();
     let report = trained(&folder, &["eval.every=10", "data.transpose=3"]);
     for number in
-        ["nats-per-frame-", "pitch-class-overlap-20", "scale-consistency-20", "polyphony-20", "copied-span-20"]
+        ["nats-per-frame-", "pitch-class-overlap-20", "scale-consistency-20", "polyphony-20", "copied-frames-20"]
     {
         assert!(report.contains(number), "{report}");
     }

@@ -87,7 +87,8 @@ fn runs_are_compared_with_what_differs_and_what_chance_may_have_made() {
     }
     let path = folder.path("runs/0002-twin/metrics.jsonl");
     std::fs::write(&path, "no JSON\n").unwrap();
-    assert!(folder.refused(&["runs", "compare", "1", "2"]).contains("line 1 is no value of a metric"));
+    let told = folder.good(&["runs", "compare", "1", "2"]);
+    assert!(told.contains("line 1 is no value of a metric") && told.contains("frechet"), "{told}");
 }
 
 /// Elements that have no end.

@@ -24,7 +24,7 @@ pub static METRIC: Metric = Metric {
         Number {
             name: "copied",
             better: Better::Lower,
-            meaning: "share closer to it than all but the closest 1 % of unseen data: 0.01 is ideal; below 100 unseen, more",
+            meaning: "share closer to it than all but 1 % of unseen data: 0.01 is ideal",
         },
     ],
     needs: Needs { space: Space::Values, train: true, least: 2 },

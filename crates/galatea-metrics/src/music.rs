@@ -40,7 +40,7 @@ pub const NUMBERS: &[Number] = &[
         meaning: "keys that sound together where any does, on average",
     },
     Number {
-        name: "copied-span",
+        name: "copied-frames",
         better: Better::LikeReal,
         meaning: "longest stretch of a piece that was learnt note by note, in frames, the mean",
     },
@@ -157,7 +157,7 @@ pub fn rows(samples: &[Piece], real: &[Piece], train: &[Piece]) -> Vec<Row> {
     let between = measure(&others.iter().collect::<Vec<_>>(), &beside);
     floors[..2].copy_from_slice(&between[..2]);
     let errors = errors(&drawn, &unseen);
-    let numbers = NUMBERS.iter().enumerate().filter(|(_, number)| number.name != "copied-span" || learnt.is_some());
+    let numbers = NUMBERS.iter().enumerate().filter(|(_, number)| number.name != "copied-frames" || learnt.is_some());
     numbers
         .map(|(at, number)| Row {
             metric: format!("{}-{}", number.name, samples.len()),
@@ -351,8 +351,8 @@ mod tests {
         let value = |rows: &[Row], name: &str| rows.iter().find(|row| row.number == name).unwrap().value;
         assert!(value(&good, "pitch-class-overlap") > 0.9 && value(&good, "interval-overlap") > 0.85);
         assert!(value(&noisy, "interval-overlap") < 0.6);
-        assert_eq!(value(&copied, "copied-span"), 30.0);
-        let row = good.iter().find(|row| row.number == "copied-span").unwrap();
+        assert_eq!(value(&copied, "copied-frames"), 30.0);
+        let row = good.iter().find(|row| row.number == "copied-frames").unwrap();
         assert!(row.value < 8.0 && (row.value - row.floor.unwrap()).abs() < 3.0 * row.standard_error.unwrap() + 0.5);
         // The notes of the scale alone, though in two voices, one of which may leave it by no step.
         assert!(value(&good, "scale-consistency") > 0.99);

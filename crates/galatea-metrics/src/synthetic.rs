@@ -162,14 +162,14 @@ mod tests {
     #[test]
     fn a_classifier_is_as_good_as_what_it_learns_from() {
         let test = lines(200, 9, false);
-        let of = |sets: &[&HostBatch]| accuracy(&learn(sets, &spec(), None, 1, 60).unwrap(), &test).unwrap();
-        let (right, wrong) = (of(&[&lines(40, 1, false)]), of(&[&lines(40, 1, true)]));
+        let of = |sets: &[&HostBatch]| accuracy(&learn(sets, &spec(), None, 1, 200).unwrap(), &test).unwrap();
+        let (right, wrong) = (of(&[&lines(160, 1, false)]), of(&[&lines(160, 1, true)]));
         assert!(right > 0.95 && wrong < 0.05, "{right} {wrong}");
         // Repeats itself, and takes of each set as much as of the other.
-        assert_eq!(of(&[&lines(40, 1, false)]), right);
-        let both = of(&[&lines(40, 1, false), &lines(40, 1, true)]);
+        assert_eq!(of(&[&lines(160, 1, false)]), right);
+        let both = of(&[&lines(160, 1, false), &lines(160, 1, true)]);
         assert!((0.2..0.8).contains(&both), "half of what it was told is wrong: {both}");
-        let unlabelled = HostBatch { labels: None, ..lines(40, 1, false) };
+        let unlabelled = HostBatch { labels: None, ..lines(160, 1, false) };
         assert!(learn(&[&unlabelled], &spec(), None, 1, 2).is_err());
     }
 }

@@ -12,7 +12,7 @@ fn likely_families() -> impl Iterator<Item = &'static dyn Family> {
     let is_one = |family: &&dyn Family| {
         let keys = family.keys();
         let has = |name: &str| keys.iter().any(|key| key.name == name);
-        family.info().abilities.contains(&Ability::Score) && has("hidden") && !has("r1")
+        family.info().abilities.contains(&Ability::Score) && has("network") && !has("r1")
     };
     FAMILIES.iter().copied().filter(is_one)
 }

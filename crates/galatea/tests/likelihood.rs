@@ -23,7 +23,7 @@ fn the_report_has_the_likelihood_of_what_was_held_back() {
     // Those with a variational bound over a vector of Gaussians, which share their settings.
     let has = |family: &&&dyn Family, name: &str| family.keys().iter().any(|key| key.name == name);
     let scored = registry::FAMILIES.iter().filter(|family| family.info().abilities.contains(&Ability::Score));
-    for family in scored.filter(|family| has(family, "hidden") && !has(family, "r1")) {
+    for family in scored.filter(|family| has(family, "network") && !has(family, "r1")) {
         let report = trained(family.info().name, SMALL).report.unwrap();
         let value = |number| row(&report, number).value;
         let likelihood = row(&report, "log-likelihood-k200");

@@ -109,8 +109,10 @@ mod tests {
         let one = (1.0f64 / 3.0).sqrt();
         assert!((apart[0] - one).abs() < 0.1 * one && (apart[1] - one).abs() < 0.1 * one, "{apart:?}");
         assert!(apart[2] < 0.05);
-        // Out of the plane in which all are, a little is much.
-        assert!(gaussian.apart(&Points::double(3, vec![5.0, 5.0, 7.0]).unwrap())[0] > 5.0);
+        // Out of the plane in which all are, a little is much. What 4,000 points may be longish by is 0.00075 of the mean variance
+        // 67, which leaves a deviation of 0.22 there; 2 / sqrt(3) are 5.2 of these, which is 3.0 for one of three dimensions.
+        let out = gaussian.apart(&Points::double(3, vec![5.0, 5.0, 7.0]).unwrap())[0];
+        assert!((out - 3.0).abs() < 0.3, "{out}");
     }
 
     #[test]
