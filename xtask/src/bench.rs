@@ -216,7 +216,7 @@ impl<'a> Bench<'a> {
 
     /// A program of the release build.
     fn built(&self, name: &str) -> PathBuf {
-        crate::cargo::built(&self.root, name)
+        crate::cargo::built(self.root, name)
     }
 
     /// A folder for what is made on the way.

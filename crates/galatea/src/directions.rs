@@ -213,7 +213,7 @@ fn strongest(matrix: &[f64], d: usize, count: usize) -> Vec<(Vec<f32>, f64)> {
             let product = (0..d).map(|i| (0..d).map(|j| matrix[i * d + j] * vector[j]).sum::<f64>());
             *vector = product.collect();
         }
-        for k in 0..width {
+        for (k, value) in values.iter_mut().enumerate() {
             let (before, rest) = basis.split_at_mut(k);
             let vector = &mut rest[0];
             // Twice, so that rounding leaves nothing of the others.
@@ -222,7 +222,7 @@ fn strongest(matrix: &[f64], d: usize, count: usize) -> Vec<(Vec<f32>, f64)> {
                 vector.iter_mut().zip(other).for_each(|(value, other)| *value -= share * other);
             }
             let length = vector.iter().map(|value| value * value).sum::<f64>().sqrt();
-            values[k] = length;
+            *value = length;
             if length > 1e-150 {
                 vector.iter_mut().for_each(|value| *value /= length);
             } else {

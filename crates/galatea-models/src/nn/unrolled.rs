@@ -42,6 +42,7 @@ pub struct Example {
 
 /// What the decoder is to tell, `time * n` rows.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and passed on at once")]
 pub enum Told {
     /// Text.
     Tokens(Vec<u32>),

@@ -64,7 +64,7 @@ pub(crate) fn batch(spec: &DataSpec, size: usize, step: u64) -> HostBatch {
         DataSpec::Table(table) => whole(7 * i, table.columns[i % n].values.len()),
         // Pieces of one frame and more, in which some keys sound.
         DataSpec::Music(_) if i % n >= 88 * (1 + i / n % 5) => galatea_data::music::BEYOND,
-        DataSpec::Music(_) => f32::from(u8::from((i * i + i / 88 * 7 + i / n * 3) % 23 == 0)),
+        DataSpec::Music(_) => f32::from(u8::from((i * i + i / 88 * 7 + i / n * 3).is_multiple_of(23))),
         _ => mean + size_of_one * smooth(i),
     };
     let values = (0..size * n).map(value).collect();
