@@ -23,7 +23,7 @@ pub const NUMBERS: &[Number] = &[
     Number {
         name: "linear-probe",
         better: Better::Higher,
-        meaning: "share of unseen examples whose class a linear classifier tells from features, shown all labels",
+        meaning: "unseen examples whose class a linear classifier of features tells",
     },
     Number {
         name: "linear-probe-10-each",
