@@ -273,6 +273,7 @@ fn what_cannot_be_done_is_said() {
         &["reconstruct", "1", "ring"][..],
         &["reconstruct", "1", "nowhere"],
         &["reconstruct", "1", "digits", "-o", "x.gif"],
+        &["reconstruct", "1", "digits", "--set", "data.limit=3"],
         &["interpolate", "1", "--between", "a.png", "b.png"],
         &["edit", "1"],
         &["edit", "1", "--directions", "9"],

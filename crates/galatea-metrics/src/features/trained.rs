@@ -61,7 +61,10 @@ fn open(opening: &Opening<'_>) -> Result<Arc<dyn Features>> {
 fn read(path: &Path) -> galatea_train::Result<Saved> {
     match path.extension().is_some_and(|ending| ending == "safetensors") {
         true => Saved::read(path),
-        false => Saved::of_run(&Run::open(path.parent().unwrap_or(path), &path.to_string_lossy())?, Which::Newest),
+        false => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            Saved::of_run(&Run::open(folder, &path.to_string_lossy())?, Which::Newest)
+        }
     }
 }
 
