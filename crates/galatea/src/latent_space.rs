@@ -60,7 +60,8 @@ impl Generator {
     /// If something is not there or is not what the model takes, or a setting is wrong.
     pub fn inputs(&self, names: &[String], model: &Path, root: &Path, settings: &[String]) -> Result<Inputs> {
         let key = |setting: &String| setting.split('=').next().map(|key| key.trim().to_owned());
-        let chooses = |key: &String| ["data.limit", "data.classes", "data.holdout", "data.validation"].contains(&&**key);
+        let chooses =
+            |key: &String| ["data.limit", "data.classes", "data.holdout", "data.validation"].contains(&&**key);
         if let Some(key) = settings.iter().filter_map(key).find(chooses) {
             return Err(Error::usage(
                 format!("`{key}` plays no part here: a model is given all that is named"),
