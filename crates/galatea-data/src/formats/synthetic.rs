@@ -39,7 +39,8 @@ pub(super) static AR: Synthetic = Synthetic {
     draw: autoregression,
 };
 
-/// `sin(2 pi f t + phase)`, with `f` evenly drawn from [0, 1) and the phase from a whole turn, for each channel.
+/// Sines of up to four turns a series, evenly drawn, and of a phase from a whole turn, for each channel. Frequencies of the
+/// authors' program are below 0.1 radians a moment, so that its windows are nearly straight.
 fn sines(number: u64, out: &mut [f32]) {
     let mut stream = Stream::new(SEED, number);
     let waves: Vec<[f64; 2]> =
