@@ -59,6 +59,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &grid::GRID,
     &spiral::SPIRAL,
     &synthetic::SINES,
+    &synthetic::WAVES,
     &synthetic::AR,
     &downloaded::Downloaded,
     &csv::Csv,

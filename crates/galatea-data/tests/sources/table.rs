@@ -133,7 +133,7 @@ fn what_is_no_table_is_refused() {
 
 #[test]
 fn made_up_series_stand_for_themselves() {
-    for name in ["sines", "ar"] {
+    for name in ["sines", "waves", "ar"] {
         let data = open(name, &DataOptions { limit: Some(100), ..DataOptions::default() }).unwrap();
         assert_eq!((data.len(), data.spec().shape(), data.overlap()), (100, vec![24, 5], 0));
         assert_eq!(split(&*data, 0.1).held_back.len(), 10);
