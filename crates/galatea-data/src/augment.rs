@@ -136,13 +136,20 @@ impl Change {
                 let inside = from[axis].clamp(0.0, last[axis]);
                 if self.mirror[axis] { last[axis] - inside } else { inside }
             });
-            let (left, top) = (x as usize, y as usize);
-            let (right, bottom) = ((left + 1).min(width - 1), (top + 1).min(height - 1));
-            let (u, v) = ((x - left as f64) as f32, (y - top as f64) as f32);
-            let row = |y: usize| old[y * width + left] * (1.0 - u) + old[y * width + right] * u;
-            *value = row(top) * (1.0 - v) + row(bottom) * v;
+            *value = between_pixels(&old, [width, height], [x, y]);
         }
     }
+}
+
+/// What a plane of pixels holds at column `x` and row `y`, in proportion between four pixels, and beyond the border what is at
+/// the border (bilinear interpolation).
+pub fn between_pixels(plane: &[f32], [width, height]: [usize; 2], [x, y]: [f64; 2]) -> f32 {
+    let (x, y) = (x.clamp(0.0, (width - 1) as f64), y.clamp(0.0, (height - 1) as f64));
+    let (left, top) = (x as usize, y as usize);
+    let (right, bottom) = ((left + 1).min(width - 1), (top + 1).min(height - 1));
+    let (u, v) = ((x - left as f64) as f32, (y - top as f64) as f32);
+    let row = |y: usize| plane[y * width + left] * (1.0 - u) + plane[y * width + right] * u;
+    row(top) * (1.0 - v) + row(bottom) * v
 }
 
 #[cfg(test)]

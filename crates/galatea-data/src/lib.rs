@@ -22,7 +22,7 @@ mod table;
 mod text;
 pub mod write;
 
-pub use augment::{AugmentOptions, augment};
+pub use augment::{AugmentOptions, augment, between_pixels};
 pub use batch::{HostBatch, HostTensor};
 pub use dataset::{Dataset, Portion};
 pub use error::{Error, Result, io_hint};

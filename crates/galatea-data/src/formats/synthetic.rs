@@ -164,7 +164,10 @@ mod tests {
                 let x: Vec<f64> = one.iter().skip(channel).step_by(CHANNELS).map(|x| f64::from(*x)).collect();
                 let at = (1..LENGTH - 1).max_by(|a, b| x[*a].abs().total_cmp(&x[*b].abs())).unwrap();
                 let twice = (x[at - 1] + x[at + 1]) / x[at];
-                assert!((1..LENGTH - 1).all(|t| (x[t - 1] + x[t + 1] - twice * x[t]).abs() < 1e-4), "channel {channel}");
+                assert!(
+                    (1..LENGTH - 1).all(|t| (x[t - 1] + x[t + 1] - twice * x[t]).abs() < 1e-4),
+                    "channel {channel}"
+                );
             }
         }
         // The first moment is the sine of the phase, and the last of less than 2.4 radians.

@@ -3,7 +3,9 @@
 //! Paper: Esteban et al. 2017, "Real-valued (Medical) Time Series Generation with Recurrent Conditional GANs",
 //! arXiv:1706.02633, section 3.
 //! Differs: some noise is the same at every step, beside that which is drawn anew; the discriminator judges a window by its
-//! last output and the mean of all, and not step by step; R1, weight averaging, and GRU where nobody asks for LSTM. With
+//! last output and the mean of all, and not step by step, and reads differences between moments beside them, as a little noise on
+//! what is smooth escapes it otherwise; the relativistic loss with R1 and R2 (Huang et al. 2024, arXiv:2501.05441), which
+//! leaves no kind of window out; weight averaging, and GRU where nobody asks for LSTM. With
 //! `spectral_norm` only the last layer is divided by its singular value, as gates are bounded.
 //!
 //! Channels are brought to a common scale by their mean and deviation, and samples back to their own. With `eval.every` the
@@ -22,7 +24,7 @@ use crate::nn::adversarial::{Adversarial, Critic, Game, Labels, Schedule};
 use crate::nn::layers::Linear;
 use crate::nn::noise::WeightDraw;
 use crate::nn::optimizer::Optimized;
-use crate::nn::recurrent::{Stack, Unit, with_every_step};
+use crate::nn::recurrent::{Stack, Unit, noise_of_windows, with_every_step};
 use crate::nn::remedy::Crowd;
 use crate::nn::scale::Scale;
 use crate::nn::{average, weights};
@@ -45,6 +47,8 @@ settings! {
         layers_d: usize = 1, in 1..=16;
         /// Numbers of noise that are the same at every step of a window; those drawn at each step are `latent` many.
         shared: usize = 16, in 0..=4_096;
+        /// What differences from the moment before are multiplied by before the discriminator reads them, too; 0 for not at all.
+        increments: f64 = 4.0, in 0.0..=1e3;
     }
     include {
         /// Settings of adversarial training; `latent` is the noise of each step.
@@ -54,7 +58,9 @@ settings! {
             learning_rate_g: 2e-3,
             learning_rate_d: 2e-3,
             schedule: Schedule::Linear,
-            r1: 1.0,
+            loss: "relativistic".into(),
+            r1: 0.15,
+            r2: 0.15,
             penalty_every: 4,
             beta_1: 0.0,
             beta_2: 0.99,
@@ -73,6 +79,7 @@ const PAPER: Preset = Preset {
         hidden_d = 100
         layers_d = 1
         shared = 0
+        increments = 0.0
         latent = 5
         batch = 28
         learning_rate_g = 1e-3
@@ -80,7 +87,9 @@ const PAPER: Preset = Preset {
         schedule = "constant"
         beta_1 = 0.9
         beta_2 = 0.999
+        loss = "non-saturating"
         r1 = 0.0
+        r2 = 0.0
         ema = 0.0
     "#,
 };
@@ -106,7 +115,7 @@ impl Model for Rgan {
         name: "rgan",
         summary: "recurrent GAN: series like yours, from noise at every moment",
         paper: "Esteban et al. 2017, Real-valued (Medical) Time Series Generation with Recurrent Conditional GANs",
-        differs: "some noise lasts for a whole window; one verdict for each window; R1 and weight averaging",
+        differs: "some noise lasts for a whole window; the discriminator reads differences, too; one verdict for each window; relativistic loss, R1, R2, averaged weights",
         modalities: &["series"],
         abilities: &[Ability::Latent],
     };
@@ -305,9 +314,7 @@ impl Generator {
     fn forward(&self, z: Tensor<2>, labels: Labels) -> Tensor<3> {
         let n = z.dims()[0];
         let Self { shared, each, length, .. } = *self;
-        let own = z.clone().narrow(1, shared, length * each).reshape([n, length, each]).swap_dims(0, 1); // [length, n, each]
-        let lasting = (shared > 0).then(|| first_columns(z, shared));
-        let x = with_every_step(with_every_step(own, lasting), labels);
+        let x = with_every_step(noise_of_windows(z, [shared, each], length), labels);
         let y = self.stack.forward(x);
         let hidden = y.dims()[2];
         let y = self.head.forward(y.reshape([length * n, hidden]), Activation::Identity);
@@ -324,16 +331,20 @@ struct Discriminator {
     crowd: Crowd,
     #[module(skip)]
     length: usize,
+    #[module(skip)]
+    increments: f64,
 }
 
 impl Discriminator {
     fn new(config: &Config, [length, channels]: [usize; 2], classes: usize, draw: &mut WeightDraw) -> Self {
         let pack = config.adversarial.remedies.pack;
         let width = 2 * config.hidden_d;
-        let stack = Stack::new(config.unit, [pack * (channels + classes), config.hidden_d, config.layers_d], draw);
+        let increments = config.increments;
+        let inputs = pack * (channels * if increments > 0.0 { 2 } else { 1 } + classes);
+        let stack = Stack::new(config.unit, [inputs, config.hidden_d, config.layers_d], draw);
         let head = Linear::new(width, 1, 1.0, draw);
         let head = if config.adversarial.spectral_norm { head.with_spectral_norm(draw) } else { head };
-        Self { stack, head, crowd: Crowd::new(&config.adversarial, width, draw), length }
+        Self { stack, head, crowd: Crowd::new(&config.adversarial, width, draw), length, increments }
     }
 
     fn iterate(mut self) -> Self {
@@ -342,11 +353,36 @@ impl Discriminator {
         self
     }
 
-    /// Packs `[n, pack * length, channels]` as `[length, n, pack * channels]`.
+    /// Packs `[n, pack * length, channels]` as `[length, n, pack * channels]`, with increments beside them.
     fn steps(&self, x: Tensor<3>) -> Tensor<3> {
         let ([n, moments, channels], length) = (x.dims(), self.length);
         let pack = moments / length;
-        x.reshape([n, pack, length, channels]).permute([2, 0, 1, 3]).reshape([length, n, pack * channels])
+        let x = x.reshape([n, pack, length, channels]).permute([2, 0, 1, 3]).reshape([length, n, pack * channels]);
+        if self.increments == 0.0 {
+            return x;
+        }
+        // Before the first moment there was the same.
+        let before = match length {
+            1 => x.clone(),
+            _ => Tensor::cat(vec![x.clone().narrow(0, 0, 1), x.clone().narrow(0, 0, length - 1)], 0),
+        };
+        let change = (x.clone() - before).mul_scalar(self.increments);
+        Tensor::cat(vec![x, change], 2)
+    }
+
+    /// From gradients of what [`Self::steps`] gives, `[n, at least width or 2 width]` each, to those of moments, `[n, width]`.
+    fn through_steps(&self, gradients: Vec<Tensor<2>>, width: usize) -> Vec<Tensor<2>> {
+        if self.increments == 0.0 {
+            return gradients.into_iter().map(|g| first_columns(g, width)).collect();
+        }
+        let of_change = |g: &Tensor<2>| g.clone().narrow(1, width, width).mul_scalar(self.increments);
+        let changes: Vec<Tensor<2>> = gradients.iter().map(of_change).collect();
+        let moments = gradients.into_iter().enumerate().map(|(t, g)| {
+            let own = changes.get(t).filter(|_| t > 0).cloned();
+            let next = changes.get(t + 1).cloned().map(Tensor::neg);
+            own.into_iter().chain(next).fold(first_columns(g, width), Tensor::add)
+        });
+        moments.collect()
     }
 }
 
@@ -364,7 +400,8 @@ impl Critic<3> for Discriminator {
         let pack = moments / length;
         let x = self.steps(x);
         let moment = |t: usize| {
-            let x = x.clone().narrow(0, t, 1).reshape([n, pack * channels]);
+            let width = x.dims()[2];
+            let x = x.clone().narrow(0, t, 1).reshape([n, width]);
             labels.iter().fold(x, |x, labels| beside(x, labels.clone()))
         };
         let inputs: Vec<Tensor<2>> = (0..length).map(moment).collect();
@@ -372,7 +409,7 @@ impl Critic<3> for Discriminator {
             let gradient = self.head.input_gradient(Tensor::ones([n, 1], &features.device()));
             self.crowd.slope(gradient, &features)
         });
-        let gradients = gradients.into_iter().map(|g| first_columns(g, pack * channels).unsqueeze_dim(0));
+        let gradients = self.through_steps(gradients, pack * channels).into_iter().map(Tensor::unsqueeze);
         let all: Tensor<3> = Tensor::cat(gradients.collect(), 0); // [length, n, pack * channels]
         all.reshape([length, n, pack, channels]).permute([1, 2, 0, 3]).reshape([n, moments, channels])
     }
@@ -386,8 +423,9 @@ mod tests {
     #[test]
     fn the_slope_of_packs_that_are_told_of_each_other_is_exact() {
         let device = Device::flex().autodiff();
-        for (unit, classes) in [(Unit::Gru, 0), (Unit::Lstm, 3)] {
-            let config = Config { unit, hidden_d: 6, layers_d: 2, adversarial: crowded(), ..Config::default() };
+        for (unit, classes, increments) in [(Unit::Gru, 0, 0.0), (Unit::Lstm, 3, 2.0)] {
+            let config =
+                Config { unit, increments, hidden_d: 6, layers_d: 2, adversarial: crowded(), ..Config::default() };
             let critic = Discriminator::new(&config, [5, 2], classes, &mut WeightDraw::new(1, &device));
             slope_is_the_gradient(&critic, packs([6, 10, 2], 2 * classes));
         }

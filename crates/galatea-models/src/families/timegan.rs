@@ -4,7 +4,7 @@
 //! Paper: Yoon et al. 2019, "Time-series Generative Adversarial Networks", section 4 and figure 2.
 //! Differs: the three phases are shares of a run and not 10,000 steps each; a batch serves the generator and the discriminator
 //! once each, where the paper's program trains the generator twice; the discriminator goes down its loss at every step; the space
-//! is between -1 and 1 and noise is normal; the generator's moments are of each moment in time; samples are drawn with averaged
+//! is between -1 and 1, noise is normal, and some of it lasts for a whole window; the generator's moments are of each moment in time; samples are drawn with averaged
 //! weights. Static features are not there.
 //!
 //! Five recurrent networks: an embedder, x to h; a recovery, h to x; a supervisor, which tells the next h; a generator, noise to h,
@@ -16,10 +16,11 @@ use galatea_data::{DataSpec, HostBatch, HostTensor, settings};
 use galatea_kernels::Activation;
 use galatea_kernels::burn::{from_vec, softplus_mean, to_vec};
 
+use crate::nn::adversarial::Schedule;
 use crate::nn::layers::Linear;
 use crate::nn::noise::{self, Position, Purpose as Draw, WeightDraw};
 use crate::nn::optimizer::{Adam, Optimized};
-use crate::nn::recurrent::{Stack, Unit};
+use crate::nn::recurrent::{Stack, Unit, noise_of_windows};
 use crate::nn::scale::Scale;
 use crate::nn::{average, weights};
 use crate::{Demand, Error, Info, Model, Part, Purpose, Result, SampleRequest, StepReport, Turn};
@@ -34,11 +35,17 @@ settings! {
         /// Layers of each network; the supervisor has one fewer, and one at the least.
         layers: usize = 2, in 1..=16;
         /// Numbers of noise of a moment.
-        noise: usize = 8, in 1..=4_096;
+        noise: usize = 4, in 1..=4_096;
+        /// Numbers of noise that are the same at every moment of a window.
+        shared: usize = 16, in 0..=4_096;
         /// Windows in a training step.
         batch: usize = 64, in 1..=65_535;
         /// Learning rate of all networks.
         learning_rate: f64 = 2e-3, in 1e-9..=1.0;
+        /// How it changes once the generator is trained: constant, linear or cosine.
+        schedule: Schedule = Schedule::Cosine;
+        /// Adam's decay of the average of gradients.
+        beta_1: f64 = 0.5, in 0.0..1.0;
         /// Share of the run in which the autoencoder is trained alone.
         embedding: f64 = 0.2, in 0.0..=0.9;
         /// Share of the run that follows, in which the supervisor is trained alone.
@@ -80,7 +87,7 @@ impl Model for TimeGan {
         name: "timegan",
         summary: "series drawn in a space that an autoencoder learns, where each moment is told from those before",
         paper: "Yoon et al. 2019, Time-series Generative Adversarial Networks, NeurIPS 2019",
-        differs: "phases are shares of a run; one generator step to each of the discriminator's; averaged weights",
+        differs: "phases are shares of a run; some noise lasts for a window; one generator step to each of the discriminator's; averaged weights",
         modalities: &["series"],
         abilities: &[],
     };
@@ -100,7 +107,7 @@ impl Model for TimeGan {
             ));
         }
         let values = config.batch.saturating_mul(series.length);
-        let of_each = config.hidden.max(config.noise).max(series.channels.len());
+        let of_each = config.hidden.max(config.noise + config.shared).max(series.channels.len());
         if values.saturating_mul(of_each) > MOST {
             return Err(Error::usage(
                 format!("{} windows of {} moments are too large together", config.batch, series.length),
@@ -117,7 +124,7 @@ impl Model for TimeGan {
         };
         let device = device.clone().autodiff();
         let mut draw = WeightDraw::new(seed, &device);
-        let Config { unit, hidden, layers, noise, clip, .. } = *config;
+        let Config { unit, hidden, layers, noise, shared, beta_1, clip, .. } = *config;
         let mut network = |[inputs, outputs]: [usize; 2], layers: usize, activation: Activation| {
             Recurrent::new(unit, [inputs, hidden, layers], outputs, activation, &mut draw)
         };
@@ -126,11 +133,11 @@ impl Model for TimeGan {
             recovery: network([hidden, channels], layers, Activation::Identity),
         };
         let maker = Maker {
-            generator: network([noise, hidden], layers, Activation::Tanh),
+            generator: network([noise + shared, hidden], layers, Activation::Tanh),
             supervisor: network([hidden, hidden], (layers - 1).max(1), Activation::Tanh),
         };
         let discriminator = network([hidden, 1], layers, Activation::Identity);
-        let adam = Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, clip, history: 0.0 };
+        let adam = Adam { beta_1, beta_2: 0.999, epsilon: 1e-8, clip, history: 0.0 };
         let sampler = Sampler { recovery: codec.recovery.valid(), maker: maker.valid() };
         Ok(Self {
             config: config.clone(),
@@ -167,17 +174,19 @@ impl Model for TimeGan {
     fn sample(&self, request: &SampleRequest) -> Result<HostBatch> {
         request.labels(&[])?;
         let [length, channels] = self.shape;
-        let noise = self.config.noise;
+        let Config { noise, shared, .. } = self.config;
+        let numbers = shared + length * noise;
         let mut values = Vec::new();
         for first in request.range.clone().step_by(TOGETHER) {
             let range = first..(first + TOGETHER as u64).min(request.range.end);
             let rows = (range.end - range.start) as usize;
-            let mut z = noise::sample_latents(request.seed, range, length * noise).values;
+            let mut z = noise::sample_latents(request.seed, range, numbers).values;
             z.iter_mut().for_each(|value| *value *= request.truncation);
-            z.resize(TOGETHER * length * noise, 0.0);
-            let z = from_vec(z, [TOGETHER, length, noise], &self.device.clone().without_autodiff());
+            z.resize(TOGETHER * numbers, 0.0);
+            let z = from_vec(z, [TOGETHER, numbers], &self.device.clone().without_autodiff());
+            let z = noise_of_windows(z, [shared, noise], length);
             let Sampler { recovery, maker } = &self.sampler;
-            let drawn = recovery.forward(maker.supervisor.forward(maker.generator.forward(z.swap_dims(0, 1))));
+            let drawn = recovery.forward(maker.supervisor.forward(maker.generator.forward(z)));
             values.extend_from_slice(&to_vec(drawn.swap_dims(0, 1))[..rows * length * channels]);
         }
         self.scale.restore(&mut values);
@@ -239,6 +248,14 @@ impl TimeGan {
         Ok(from_vec(values, [batch.len(), length, channels], &self.device).swap_dims(0, 1))
     }
 
+    /// The learning rate of a step, which only falls once the generator is trained.
+    fn rate(&self, turn: Turn) -> f64 {
+        let Config { learning_rate, schedule, embedding, supervising, .. } = self.config;
+        let begun = ((embedding + supervising) * turn.steps as f64).ceil() as u64;
+        let played = turn.step.saturating_sub(begun).max(1);
+        learning_rate * schedule.share(Turn { step: played, steps: (turn.steps - begun).max(1), ..turn })
+    }
+
     /// The autoencoder learns to give windows back and, with `lambda`, a space in which the next moment can be told.
     fn embed(&mut self, x: Tensor<3>, lambda: f64, turn: Turn, report: &mut StepReport) {
         let h = self.codec.embedder.forward(x.clone());
@@ -248,7 +265,7 @@ impl TimeGan {
         if lambda > 0.0 {
             loss = loss + unfollowed(&self.maker.frozen().supervisor, h).mul_scalar(lambda);
         }
-        self.codec.descend_noting(loss, self.config.learning_rate, turn, ("gradient_codec", report));
+        self.codec.descend_noting(loss, self.rate(turn), turn, ("gradient_codec", report));
     }
 
     /// The supervisor learns to tell the next moment of real windows.
@@ -256,16 +273,17 @@ impl TimeGan {
         let h = self.codec.frozen().embedder.forward(x.clone()).detach();
         let loss = unfollowed(&self.maker.supervisor, h);
         report.note("supervised", value(&loss));
-        self.maker.descend_noting(loss, self.config.learning_rate, turn, ("gradient_g", report));
+        self.maker.descend_noting(loss, self.rate(turn), turn, ("gradient_g", report));
     }
 
     /// All are trained: the generator, the autoencoder, the discriminator.
     fn play(&mut self, x: Tensor<3>, turn: Turn, round: usize, report: &mut StepReport) {
-        let Config { learning_rate: rate, eta, lambda, moments, noise, .. } = self.config;
+        let Config { eta, lambda, moments, noise, shared, .. } = self.config;
         let [length, n, _] = x.dims();
+        let rate = self.rate(turn);
         let at = Position { step: turn.step, round: round as u8 };
-        let z = noise::normal(turn.seed, Draw::Latent, at, n, length * noise, &self.device);
-        let z = z.reshape([n, length, noise]).swap_dims(0, 1);
+        let z = noise::normal(turn.seed, Draw::Latent, at, n, shared + length * noise, &self.device);
+        let z = noise_of_windows(z, [shared, noise], length);
         let codec = self.codec.frozen();
         let h = codec.embedder.forward(x.clone()).detach();
 

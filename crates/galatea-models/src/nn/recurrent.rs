@@ -247,6 +247,14 @@ impl Stack {
     }
 }
 
+/// Noise of windows, `[n, shared + length * each]`, as what recurrent layers read, `[length, n, each + shared]`: at each step
+/// what is its own, and beside it what is the same at every step.
+pub fn noise_of_windows(z: Tensor<2>, [shared, each]: [usize; 2], length: usize) -> Tensor<3> {
+    let n = z.dims()[0];
+    let own = z.clone().narrow(1, shared, length * each).reshape([n, length, each]).swap_dims(0, 1);
+    with_every_step(own, (shared > 0).then(|| fused::first_columns(z, shared)))
+}
+
 /// Rows `[n, width]` beside those of every step, `[time, n, ..]`.
 pub fn with_every_step(x: Tensor<3>, rows: Option<Tensor<2>>) -> Tensor<3> {
     let Some(rows) = rows else { return x };

@@ -1,10 +1,12 @@
 //! Odd examples that are made of normal ones, to choose a score by where no odd example is known.
 //!
 //! Paper: Li et al. 2021, "CutPaste: Self-Supervised Learning for Anomaly Detection and Localization", arXiv:2104.04015,
-//! section 2.1, for patches put elsewhere; Golan and El-Yaniv 2018, arXiv:1805.10917, for turned pictures.
-//! Differs: they choose between scores here, and nothing is trained on them.
+//! section 2.1, for patches put elsewhere; Golan and El-Yaniv 2018, arXiv:1805.10917, for turned pictures; Simard et al. 2003, "Best
+//! Practices for Convolutional Neural Networks", section 2, for warped ones.
+//! Differs: they choose between scores here, and nothing is trained on them; warps are three half waves wide and deep enough to
+//! make another shape.
 
-use galatea_data::HostTensor;
+use galatea_data::{HostTensor, between_pixels};
 use galatea_kernels::random::Stream;
 
 /// Seed of places and partners.
@@ -16,7 +18,7 @@ type Change = fn(&HostTensor, usize, &mut Stream) -> Vec<f32>;
 /// Sets of odd examples, each made of `normal` in another way, as many as there are normal ones.
 pub(super) fn sets(normal: &HostTensor) -> Vec<HostTensor> {
     let changes: &[Change] = match normal.shape.len() {
-        4 => &[patched, turned, halved, quartered],
+        4 => &[patched, turned, sheared, warped],
         _ => &[exchanged, scattered],
     };
     let make = |(at, change): (usize, &Change)| {
@@ -71,45 +73,43 @@ fn turned(normal: &HostTensor, i: usize, _: &mut Stream) -> Vec<f32> {
     normal.row(i).chunks_exact(height * width).flat_map(turn).collect()
 }
 
-/// The upper half of one and the lower half of another that is moved to the side by a fifth.
-fn halved(normal: &HostTensor, i: usize, stream: &mut Stream) -> Vec<f32> {
-    let [channels, height, width] = sizes(normal);
-    let other = normal.row(partner(normal, i, stream));
-    let shift = (width / 5).max(1);
-    let mut values = normal.row(i).to_vec();
-    for channel in 0..channels {
-        for row in height / 2..height {
-            let line = (channel * height + row) * width;
-            for column in 0..width {
-                values[line + column] = other[line + (column + shift) % width];
-            }
-        }
-    }
-    values
+/// Each row moved to the side by as much as it is above or below the middle, to the left or to the right.
+fn sheared(normal: &HostTensor, i: usize, stream: &mut Stream) -> Vec<f32> {
+    let slope = if stream.below(2) == 0 { 1.0 } else { -1.0 };
+    let middle = (normal.shape[2] - 1) as f64 / 2.0;
+    moved(normal, i, |row, _| [0.0, slope * (row - middle)])
 }
 
-/// Its quarters in another order.
-fn quartered(normal: &HostTensor, i: usize, stream: &mut Stream) -> Vec<f32> {
-    let [channels, height, width] = sizes(normal);
-    let (tall, wide) = (height / 2, width / 2);
-    let mut order = [0, 1, 2, 3];
-    while order == [0, 1, 2, 3] {
-        stream.shuffle(&mut order);
-    }
-    let from = normal.row(i);
-    let mut values = from.to_vec();
-    let at = |channel: usize, quarter: usize, row: usize, column: usize| {
-        (channel * height + quarter / 2 * tall + row) * width + quarter % 2 * wide + column
-    };
-    for (to, quarter) in order.into_iter().enumerate() {
-        for channel in 0..channels {
-            for row in 0..tall {
-                let (to, source) = (at(channel, to, row, 0), at(channel, quarter, row, 0));
-                values[to..to + wide].copy_from_slice(&from[source..source + wide]);
-            }
+/// Stretched here and pressed there, smoothly: what was drawn is whole, and of another shape.
+fn warped(normal: &HostTensor, i: usize, stream: &mut Stream) -> Vec<f32> {
+    /// Half waves over a side, and the deviation of the height of each as a share of a side.
+    const WAVES: usize = 3;
+    const HEIGHT: f64 = 0.14;
+    let [_, height, width] = sizes(normal);
+    // Even draws of deviation 1.
+    let heights: [f64; 2 * WAVES * WAVES] = std::array::from_fn(|_| 3f64.sqrt() * (2.0 * stream.next_f64() - 1.0));
+    let wave = |at: f64, of: usize, k: usize| (std::f64::consts::PI * (k + 1) as f64 * (at + 0.5) / of as f64).sin();
+    moved(normal, i, |row, column| {
+        let mut by = [0.0; 2];
+        for (at, height_of) in heights.iter().enumerate() {
+            let (axis, down, across) = (at / (WAVES * WAVES), at / WAVES % WAVES, at % WAVES);
+            by[axis] += height_of * wave(row, height, down) * wave(column, width, across);
         }
-    }
-    values
+        [HEIGHT * height as f64 * by[0], HEIGHT * width as f64 * by[1]]
+    })
+}
+
+/// Each pixel is what lies so many rows and columns from it as `by` says of its place.
+fn moved(normal: &HostTensor, i: usize, by: impl Fn(f64, f64) -> [f64; 2]) -> Vec<f32> {
+    let [_, height, width] = sizes(normal);
+    let from = |at: usize| {
+        let (row, column) = ((at / width) as f64, (at % width) as f64);
+        let [down, across] = by(row, column);
+        [column + across, row + down]
+    };
+    let places: Vec<[f64; 2]> = (0..height * width).map(from).collect();
+    let planes = normal.row(i).chunks_exact(height * width);
+    planes.flat_map(|plane| places.iter().map(|place| between_pixels(plane, [width, height], *place))).collect()
 }
 
 /// Each number is that of another example.
@@ -160,10 +160,21 @@ mod tests {
         for set in &made {
             assert_eq!(set.shape, pictures.shape);
             assert!((0..6).all(|i| set.row(i) != pictures.row(i)));
-            assert!(set.values.iter().all(|value| pictures.values.contains(value)));
+            assert!(set.values.iter().all(|value| value.abs() <= 1.0));
         }
         let square = HostTensor::new([1, 1, 2, 2], vec![1.0, 2.0, 3.0, 4.0]);
         assert_eq!(turned(&square, 0, &mut Stream::new(0, 0)), [2.0, 4.0, 1.0, 3.0]);
+        // From rows of one value each a shear takes nothing; from columns it makes a slope of one.
+        let rows = HostTensor::new([1, 1, 3, 3], vec![1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 3.0, 3.0, 3.0]);
+        assert_eq!(sheared(&rows, 0, &mut Stream::new(0, 0)), rows.values);
+        let columns = HostTensor::new([1, 1, 3, 3], vec![1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
+        let slope = sheared(&columns, 0, &mut Stream::new(0, 0));
+        assert!(
+            [[1.0, 1.0, 2.0, 1.0, 2.0, 3.0, 2.0, 3.0, 3.0], [2.0, 3.0, 3.0, 1.0, 2.0, 3.0, 1.0, 1.0, 2.0]]
+                .iter()
+                .any(|expected| slope == *expected)
+        );
+        assert_eq!(moved(&columns, 0, |_, _| [0.0, 0.5])[..3], [1.5, 2.5, 3.0]);
         let points = HostTensor::new([5, 2], (0..10).map(|i| i as f32).collect());
         assert!(
             sets(&points).iter().all(|set| set.shape == [5, 2] && set.values.iter().all(|value| value.is_finite()))
