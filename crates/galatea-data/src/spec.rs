@@ -170,7 +170,11 @@ impl std::fmt::Display for DataSpec {
             }
             Self::Text(text) => {
                 let (context, vocabulary) = (text.length - 1, &text.vocabulary);
-                write!(f, "text of {} different {}, {context} at a time", vocabulary.len(), vocabulary.unit())
+                let (count, unit) = (vocabulary.len(), vocabulary.unit());
+                match text.end {
+                    Some(_) => write!(f, "lines of {count} different {unit}, at most {context} with their end"),
+                    None => write!(f, "text of {count} different {unit}, {context} at a time"),
+                }
             }
             Self::Series(SeriesSpec { length, channels, .. }) => {
                 let plural = if channels.len() == 1 { "" } else { "s" };

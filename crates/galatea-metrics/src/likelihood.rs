@@ -70,10 +70,12 @@ pub fn first(spec: &DataSpec) -> &'static Number {
     }
 }
 
-/// What is told of each of these examples: all tokens but the first, all values, all frames up to the end, or the row.
+/// What is told of each of these examples: all tokens but the first, up to the end if there is one, all values, all frames up to the end, or the row.
 pub fn told_of_each(examples: &HostBatch, spec: &DataSpec) -> Vec<usize> {
     let each = match spec {
-        DataSpec::Text(text) => text.length - 1,
+        DataSpec::Text(text) => {
+            return examples.tokens().chunks_exact(text.length).map(|example| text.told(example)).collect();
+        }
         DataSpec::Table(_) => 1,
         DataSpec::Music(_) => {
             return (0..examples.len()).map(|i| frames_of(examples.values.row(i)).len()).collect();
@@ -169,7 +171,7 @@ mod tests {
     #[test]
     fn numbers_are_those_of_their_definitions() {
         let vocabulary = Vocabulary::Characters { characters: "abcdefgh".to_owned() };
-        let spec = DataSpec::Text(TextSpec { length: 5, vocabulary, start: 0, characters_per_token: 2.0 });
+        let spec = DataSpec::Text(TextSpec { length: 5, vocabulary, start: 0, characters_per_token: 2.0, end: None });
         // A fair choice among four, and one among sixteen, in turn.
         let nats: Vec<f64> = (0..100).map(|i| 4.0 * if i % 2 == 0 { 4f64.ln() } else { 16f64.ln() }).collect();
         let report = Told { of_each: vec![4; 100], nats }.report(&spec);

@@ -40,7 +40,15 @@ impl Generator {
         let examples: Vec<usize> = (0..data.len()).step_by(apart).collect();
         let mut all = Vec::with_capacity(examples.len());
         for some in examples.chunks(AT_ONCE) {
-            all.extend(states.states(&data.batch(some)?)?);
+            let batch = data.batch(some)?;
+            let mut found = states.states(&batch)?;
+            if let DataSpec::Text(text) = spec {
+                // What is behind the end of an example is none of it.
+                let tokens = batch.tokens();
+                let examples = tokens.chunks_exact(text.length);
+                found.iter_mut().zip(examples).for_each(|(states, example)| states.truncate(text.told(example) + 1));
+            }
+            all.extend(found);
         }
         Ok(all)
     }

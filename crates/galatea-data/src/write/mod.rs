@@ -74,16 +74,20 @@ pub fn overview_ending(spec: &DataSpec) -> &'static str {
 /// Between two texts in one file.
 pub const RULE: &str = "\n----\n";
 
-/// Stretches of text `[n, length]` one below the other, with a line between them. The first token of each is what it was to
-/// follow, which a reader need not see where all begin alike.
+/// Stretches of text `[n, length]` one below the other, with a line between them, or lines, each in one. The first token of each is
+/// what it was to follow, which a reader need not see where all begin alike.
 fn texts(examples: &HostTensor, spec: &TextSpec) -> String {
     let text = |row: usize| {
         let tokens: Vec<u32> = examples.row(row).iter().map(|value| *value as u32).collect();
-        let begins = usize::from(tokens.first() == Some(&spec.start));
-        spec.vocabulary.decode(&tokens[begins..])
+        spec.read(&tokens)
     };
     let all: Vec<String> = (0..examples.rows()).map(text).collect();
-    format!("{}\n", all.join(RULE))
+    format!("{}\n", all.join(rule(spec)))
+}
+
+/// What is between two such texts in one file.
+fn rule(spec: &TextSpec) -> &'static str {
+    if spec.end.is_some() { "\n" } else { RULE }
 }
 
 /// A new file beside `path`, of a name that nobody else uses.
