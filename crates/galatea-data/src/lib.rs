@@ -5,6 +5,7 @@ mod batch;
 mod bpe;
 mod dataset;
 mod error;
+pub mod events;
 pub mod fetch;
 pub mod formats;
 mod inputs;

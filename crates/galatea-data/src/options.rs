@@ -36,6 +36,8 @@ choice! {
         Characters = "characters",
         /// Frequent strings of bytes (byte pair encoding), learnt from what is not held back.
         Bpe = "bpe",
+        /// Of music: keys that are struck and let go, and time that goes on between.
+        Events = "events",
     }
 }
 
@@ -94,7 +96,7 @@ settings! {
         context: usize = 64, in 1..=8_192;
         /// Of text: what an example is; lines are ended, held back and written each for itself.
         examples: Examples = Examples::Stretches;
-        /// Of text: what it is cut into.
+        /// Of text: what it is cut into; `events` reads music, for models of text.
         tokens: Tokens = Tokens::Characters;
         /// Of text in `tokens=bpe`: how many tokens there are, 256 bytes among them.
         vocabulary: usize = 1024, in 257..=65_536;

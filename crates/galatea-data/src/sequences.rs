@@ -49,16 +49,19 @@ pub(crate) fn lines(raw: RawText, plan: &Plan, known: Option<&TextSpec>) -> Resu
     let vocabulary = known.map_or_else(|| vocabulary_of(&lines, plan), |known| known.vocabulary.clone());
     notes.extend(vocabulary.checked(&source, plan, known)?);
     let end = vocabulary.encode(LINE_END)?.pop();
-    let (mut sequences, mut characters) = (Vec::with_capacity(lines.len()), 0);
+    let (mut sequences, mut characters, mut count, mut longest) = (Vec::with_capacity(lines.len()), 0, 0, 0);
     for (line, group) in lines.iter().zip(order.iter().map(|at| groups[*at])) {
         characters += line.chars().count() + 1;
         let mut tokens = vocabulary.encode(line)?;
         tokens.extend(end);
+        (count, longest) = (count + tokens.len(), longest.max(tokens.len()));
         sequences.push(Sequence { tokens, group, portion: None });
     }
-    let start = end.unwrap_or(0);
-    let spec = TextSpec { length: 0, vocabulary, start, characters_per_token: characters as f64, end };
-    Ok(Arc::new(SequenceSet::new(name, "lines", (spec, known), sequences, plan, notes)))
+    // Nobody is to learn of places that no example reaches.
+    let (length, start) = (plan.context.min(longest) + 1, end.unwrap_or(0));
+    let own =
+        TextSpec { length, vocabulary, start, characters_per_token: characters as f64 / count.max(1) as f64, end };
+    Ok(Arc::new(SequenceSet::new(name, "lines", known.cloned().unwrap_or(own), sequences, notes)))
 }
 
 /// The vocabulary of lines; byte pairs are learnt from those that are not held back.
@@ -94,22 +97,16 @@ pub(crate) struct SequenceSet {
 }
 
 impl SequenceSet {
-    /// A set of `sequences`, which are called `called`. Its spec is that of `known`, or else `text`, of which the length is still to
-    /// be set, and `characters_per_token` is the characters of all sequences together.
+    /// A set of `sequences`, which are called `called`.
     pub(crate) fn new(
         name: String,
         called: &str,
-        (text, known): (TextSpec, Option<&TextSpec>),
+        text: TextSpec,
         sequences: Vec<Sequence>,
-        plan: &Plan,
         mut notes: Vec<String>,
     ) -> Self {
         let longest = sequences.iter().map(|sequence| sequence.tokens.len()).max().unwrap_or(0);
         let count: usize = sequences.iter().map(|sequence| sequence.tokens.len()).sum();
-        let mut own = TextSpec { characters_per_token: text.characters_per_token / count.max(1) as f64, ..text };
-        // Nobody is to learn of places that no example reaches.
-        own.length = plan.context.min(longest) + 1;
-        let text = known.cloned().unwrap_or(own);
         let (context, unit) = (text.length - 1, text.vocabulary.unit());
         let mut places = Vec::new();
         for (at, sequence) in sequences.iter().enumerate() {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest;
 
 use crate::{
-    DataSpec, Dataset, Error, HostBatch, HostTensor, Result, bpe,
+    DataSpec, Dataset, Error, HostBatch, HostTensor, Result, bpe, events,
     options::{Examples, Plan, Tokens},
     sequences,
     set::{fingerprint_of, hex},
@@ -28,7 +28,7 @@ pub struct TextSpec {
     pub vocabulary: Vocabulary,
     /// What a text is taken to follow where nothing is said of it: the end of a line, if there is one.
     pub start: u32,
-    /// Characters of a token, on average over the data.
+    /// Characters of a token, on average over the data; of events, frames.
     pub characters_per_token: f64,
     /// What ends an example, of data whose examples end by themselves, as lines do. What is behind it means nothing.
     #[serde(default)]
@@ -72,6 +72,15 @@ pub enum Vocabulary {
         /// The pairs, in the order in which they are merged.
         merges: Vec<(u32, u32)>,
     },
+    /// Events of music: see [`crate::events`].
+    Events {
+        /// Frames of a quarter note.
+        resolution: usize,
+        /// Quarter notes a minute, at which samples are played.
+        tempo: f64,
+        /// Frames of the longest piece, at most 1,024: longer samples are ended.
+        frames: usize,
+    },
 }
 
 impl Vocabulary {
@@ -114,6 +123,7 @@ impl Vocabulary {
         match self {
             Self::Characters { characters } => characters.chars().count(),
             Self::Bpe { merges } => bpe::spellings(merges).map_or(0, |all| all.len()),
+            Self::Events { resolution, .. } => events::count(*resolution),
         }
     }
 
@@ -127,6 +137,7 @@ impl Vocabulary {
         match self {
             Self::Characters { .. } => "characters",
             Self::Bpe { .. } => "tokens",
+            Self::Events { .. } => "events",
         }
     }
 
@@ -138,6 +149,10 @@ impl Vocabulary {
         let characters = match self {
             Self::Characters { characters } => characters,
             Self::Bpe { merges } => return bpe::encode(text, merges),
+            Self::Events { .. } => {
+                return Err(Error::usage("the model was trained on music, which is no text")
+                    .with_hint("name a MIDI file, or lists of pitches in JSON"));
+            }
         };
         let known: Vec<char> = characters.chars().collect();
         let token = |(at, letter): (usize, char)| {
@@ -164,6 +179,9 @@ impl Vocabulary {
                 characters.chars().map(|letter| letter.to_string().into_bytes()).collect()
             }
             Self::Bpe { merges } => bpe::spellings(merges).unwrap_or_default(),
+            Self::Events { resolution, .. } => {
+                (0..self.len()).map(|token| events::word(token, *resolution).into_bytes()).collect()
+            }
         };
         Decoder { known, pending: Vec::new(), text: String::new() }
     }
@@ -235,6 +253,10 @@ impl RawText {
     pub(crate) fn finish(self, plan: &Plan, known: Option<&TextSpec>) -> Result<Arc<dyn Dataset>> {
         if !plan.classes.is_empty() {
             return Err(Error::usage("`data.classes` is set, but text has no classes").with_hint("leave it out"));
+        }
+        if plan.tokens == Tokens::Events {
+            return Err(Error::usage(format!("`data.tokens=events` is for music, and `{}` is text", self.source))
+                .with_hint("leave it out, or name MIDI files or lists of pitches"));
         }
         if known.map_or(plan.examples == Examples::Lines, |known| known.end.is_some()) {
             return sequences::lines(self, plan, known);

@@ -33,12 +33,12 @@ impl Default for Writing {
 impl Generator {
     /// Whether it writes text from a prompt.
     pub fn writes(&self) -> bool {
-        self.session().as_complete().is_some()
+        self.session().as_complete().is_some() && self.music().is_none()
     }
 
     /// Whether what it writes are lines, each of which ends by itself.
     pub fn writes_lines(&self) -> bool {
-        matches!(self.spec(), DataSpec::Text(text) if text.end.is_some())
+        self.writes() && matches!(self.spec(), DataSpec::Text(text) if text.end.is_some())
     }
 
     /// Goes on with a text, and gives what was written, without the prompt. A model of lines stops at the end of one. Each part is handed to `tell` as soon as it is
@@ -54,6 +54,9 @@ impl Generator {
                 able("train a family that writes", Ability::Complete),
             ));
         };
+        if self.music().is_some() {
+            return Err(Error::usage("the model writes music, not text", "write a MIDI file with `-o music.mid`"));
+        }
         writing.decoding.check()?;
         let mut prompt = text.vocabulary.encode(&writing.prompt)?;
         if let Some(end) = text.end {

@@ -4,7 +4,7 @@ use galatea_data::DataSpec;
 use galatea_models::Ability;
 
 use crate::completing::able;
-use crate::evaluation::same_shape;
+use crate::evaluation::{as_music, same_shape};
 use crate::{Error, Generator, Request, Result};
 
 /// Examples that are read at a time.
@@ -25,6 +25,10 @@ impl Generator {
         let spec = self.spec();
         let mut request = Request { data: Some(source.to_owned()), settings: settings.to_vec(), ..Request::default() };
         let (data, apart) = match spec {
+            _ if spec.music().is_some() => {
+                request.settings.splice(0..0, as_music(spec));
+                (request.open_data()?, 1)
+            }
             DataSpec::Text(known) => {
                 let data = galatea_data::open_text(source, &request.data_settings()?.read, Some(known))?;
                 let apart = data.overlap() + 1;

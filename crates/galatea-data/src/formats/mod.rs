@@ -100,7 +100,7 @@ pub fn open(source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
     if !matches!(data.spec(), DataSpec::Series(_)) {
         options.refuse_series(source, data.spec().kind())?;
     }
-    if !matches!(data.spec(), DataSpec::Music(_)) {
+    if data.spec().music().is_none() {
         options.refuse_music(source, data.spec().kind())?;
     }
     Ok(data)
