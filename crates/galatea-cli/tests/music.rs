@@ -148,3 +148,84 @@ fn the_commands_of_the_guide_work() {
         assert!(folder.path(made).exists(), "{made}");
     }
 }
+
+#[test]
+fn a_language_model_learns_music_as_events_and_writes_it() {
+    let folder = folder();
+    let small = [
+        "--set",
+        "layers=1",
+        "width=16",
+        "heads=2",
+        "batch=8",
+        "train.preview=3",
+        "eval.samples=60",
+        "data.context=24",
+    ];
+    let train = [&["train", "lm", "--data", "songs.json", "--steps", "40"], &small[..]].concat();
+    let report = folder.good(&[&train[..], &["data.tokens=events", "data.transpose=3", "eval.every=20"]].concat());
+    for number in ["nats-per-token-", "nats-per-frame-", "perplexity-", "pitch-class-overlap-", "scale-consistency-"] {
+        assert!(report.contains(number), "{report}");
+    }
+    assert!(!report.contains("bits-per-character") && !report.contains("bleu"), "{report}");
+    assert_eq!(folder.good(&["eval", "1"]), report);
+    let run = folder.path("runs/0001-lm-songs");
+    assert!(run.join("samples/step-000040.png").exists());
+    assert!(fs::read_to_string(run.join("report.html")).unwrap().contains("keys upwards"));
+
+    // In all forms, the same for the same seed.
+    let read = |name: &str| fs::read(folder.path(name)).unwrap();
+    let pieces = |name: &str| -> Vec<Vec<Vec<u32>>> { serde_json::from_slice(&read(name)).unwrap() };
+    folder.good(&["sample", "1", "-n", "3", "-o", "three.json", "--length", "9"]);
+    let three = pieces("three.json");
+    assert!(three.len() == 3 && three.iter().all(|piece| (1..=9).contains(&piece.len())), "{three:?}");
+    folder.good(&["sample", "1", "-n", "3", "-o", "again.json", "--length", "9", "--threads", "1"]);
+    assert_eq!(read("again.json"), read("three.json"));
+    for name in ["x.mid", "x.wav", "x.png", "x.npy"] {
+        folder.good(&["sample", "1", "-n", "2", "-o", name, "--temperature", "0.9"]);
+        assert!(!read(name).is_empty());
+    }
+    // A beginning comes first, as it is.
+    folder.good(&["sample", "1", "--prompt", "beginning.json", "--length", "6", "-o", "whole.json"]);
+    let whole = &pieces("whole.json")[0];
+    assert!(whole[..2] == [[60, 64, 67], [65, 69, 72]] && whole.len() <= 8, "{whole:?}");
+    folder.good(&["sample", "1", "-n", "2", "-o", "more/", "--length", "20"]);
+    assert!(read("more/000001.mid").starts_with(b"MThd"));
+    // Other music is judged in the events of the model; what is drawn is shown.
+    assert!(folder.good(&["eval", "1", "--against", "songs.json"]).contains("nats-per-frame-"));
+    folder.good(&["data", "show", "songs.json", "--set", "data.tokens=events", "-o", "shown.png"]);
+    folder.good(&["export", "1", "-o", "songs.safetensors"]);
+    folder.good(&["sample", "songs.safetensors", "-n", "3", "-o", "elsewhere.json", "--length", "9"]);
+    assert_eq!(read("elsewhere.json"), read("three.json"));
+    for family in ["hmm", "seqvae", "relgan"] {
+        let more =
+            ["--steps", "3", "--set", "data.tokens=events", "data.context=24", "train.preview=3", "eval.samples=20"];
+        folder.good(&[&["train", family, "--data", "songs.json"], &more[..]].concat());
+        folder.good(&["sample", "last", "-n", "2", "-o", "other.mid"]);
+        assert!(read("other.mid").starts_with(b"MThd"), "{family}");
+    }
+
+    fs::write(folder.path("book.txt"), "It was a dark night. ".repeat(20)).unwrap();
+    for (arguments, words) in [
+        (
+            &["train", "lm", "--data", "book.txt", "--set", "data.tokens=events"][..],
+            "`data.tokens=events` is for music",
+        ),
+        (&["train", "lm", "--data", "songs.json"], "`lm` does not take music"),
+        (&["train", "lm", "--data", "songs.json", "--set", "data.tokens=bpe"], "`data.tokens` is for text"),
+        (
+            &["train", "lm", "--data", "songs.json", "--set", "data.tokens=events", "data.frames=8"],
+            "`data.frames` is for piano rolls",
+        ),
+        (
+            &["train", "pianoroll", "--data", "songs.json", "--set", "data.tokens=events"],
+            "`pianoroll` does not take text",
+        ),
+        (&["sample", "1", "-o", "x.txt"], "music cannot be written as `.txt`"),
+        (&["sample", "1", "--prompt", "It was"], "there is no data set, file or folder `It was`"),
+        (&["sample", "1", "--top-k", "3"], "`--top-k` is for models of text"),
+    ] {
+        let said = folder.refused(arguments);
+        assert!(said.contains(words) && said.contains("\n hint: "), "{arguments:?}: {said}");
+    }
+}

@@ -163,3 +163,57 @@ fn what_makes_no_sense_for_text_is_told() {
     let output = folder.run(&["sample", "1", "--length", "5"]);
     assert!(text(&output.stderr).contains("5 tokens in "), "{}", text(&output.stderr));
 }
+
+#[test]
+fn lines_are_learnt_judged_and_written_each_for_itself() {
+    let folder = Folder::new();
+    let line = |i: usize| {
+        format!("{}{}\n", ["mar", "jo", "el", "tam"][i % 4], ["ia", "a", "sa"][i / 4 % 3].repeat(1 + i / 12 % 3))
+    };
+    fs::write(folder.path("names.txt"), (0..180).map(line).collect::<String>()).unwrap();
+    let lines = ["--set", "data.examples=lines"];
+    let shown = folder.good(&[&["data", "show", "names.txt", "-o", "x.txt", "-n", "3"], &lines[..]].concat());
+    assert!(
+        shown.starts_with("names: 180 examples, lines of 11 different characters, at most 10 with their end"),
+        "{shown}"
+    );
+    assert_eq!(fs::read_to_string(folder.path("x.txt")).unwrap().lines().count(), 3);
+    let small =
+        ["layers=1", "width=16", "heads=2", "batch=8", "data.holdout=0.25", "train.preview=3", "eval.samples=60"];
+    let report = folder.good(
+        &[&["train", "lm", "--data", "names.txt", "--steps", "60"], &lines[..], &small[..], &["eval.every=30"]]
+            .concat(),
+    );
+    // Nine of the 36 lines that differ are held back, each with its four others; padding is not counted.
+    assert!(report.contains("bits-per-character-") && report.contains("distinct-2-"), "{report}");
+    let told: usize =
+        report.split("nats-per-token-").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    assert!((45 * 4..45 * 10).contains(&told), "{told}");
+    assert_eq!(folder.good(&["eval", "1"]), report);
+    let preview = fs::read_to_string(folder.path("runs/0001-lm-names/samples/step-000060.txt")).unwrap();
+    assert_eq!((preview.lines().count(), preview.contains("----")), (3, false), "{preview}");
+
+    let write = |more: &[&str]| folder.good(&[&["sample", "1", "-n", "20"], more].concat());
+    let written = write(&[]);
+    assert!(written.lines().count() == 20 && written.lines().all(|line| line.len() < 40), "{written}");
+    write(&["-o", "more.txt"]);
+    assert_eq!(fs::read_to_string(folder.path("more.txt")).unwrap(), written);
+    assert!(write(&["--prompt", "jo"]).lines().all(|line| line.starts_with("jo")));
+    let said = folder.refused(&["sample", "1", "--prompt", "jo\nma"]);
+    assert!(said.contains("the prompt has the end of a line in it") && said.contains("\n hint: "), "{said}");
+    // Other lines are read as lines, too; other data are none.
+    fs::write(folder.path("other.txt"), "joia\nelsa\n".repeat(9)).unwrap();
+    assert!(folder.good(&["eval", "1", "--against", "other.txt"]).contains("nats-per-token-90"));
+    let said = folder.refused(&["train", "lm", "--set", "data.examples=lines"]);
+    assert!(said.contains("`data.examples` is for text, and `digits` holds images"), "{said}");
+    for family in ["relgan", "seqvae", "hmm"] {
+        let more = ["--steps", "5", "--set", "data.examples=lines", "train.preview=3", "eval.samples=60"];
+        folder.good(&[&["train", family, "--data", "names.txt"], &more[..]].concat());
+        let written = folder.good(&["sample", "last", "-n", "7", "-o", "-"]);
+        assert_eq!(written.trim_end_matches('\n').lines().count(), 7, "{family}: {written}");
+    }
+    folder.good(&["states", "last", "names.txt", "-o", "states.csv", "--set", "data.examples=lines"]);
+    let states = fs::read_to_string(folder.path("states.csv")).unwrap();
+    let characters: usize = (0..180).map(|i| line(i).len() + 1).sum();
+    assert_eq!(states.lines().count(), 1 + characters);
+}

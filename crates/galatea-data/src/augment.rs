@@ -7,7 +7,7 @@
 use galatea_kernels::random::Stream;
 
 use crate::music::{KEYS, frames_of, keys_of, write_frame};
-use crate::{DataSpec, Error, HostBatch, Result, settings};
+use crate::{DataSpec, Error, HostBatch, Result, events, settings};
 
 settings! {
     /// How pictures and music are changed while training; every example anew each time it is used.
@@ -43,7 +43,10 @@ impl AugmentOptions {
         let changed: Vec<String> = set
             .iter()
             .filter(|(key, value)| off.get(*key) != Some(*value))
-            .filter(|(key, _)| spec.kind() != if *key == "transpose" { "music" } else { "images" })
+            .filter(|(key, _)| match key.as_str() {
+                "transpose" => spec.music().is_none(),
+                _ => spec.kind() != "images",
+            })
             .map(|(key, _)| format!("`data.{key}`"))
             .collect();
         let changes = if changed.iter().any(|key| key == "`data.transpose`") { "music" } else { "pictures" };
@@ -71,6 +74,13 @@ pub fn augment(batch: &mut HostBatch, spec: &DataSpec, options: &AugmentOptions,
     if let DataSpec::Music(_) = spec {
         let rolls = batch.values.values.chunks_exact_mut(spec.elements());
         rolls.zip(streams).for_each(|(roll, stream)| transpose(roll, options.transpose, Stream::new(seed, *stream)));
+        return;
+    }
+    if spec.music().is_some() {
+        let examples = batch.values.values.chunks_exact_mut(spec.elements()).zip(streams);
+        examples.for_each(|(example, stream)| {
+            events::transpose(example, options.transpose, Stream::new(seed, *stream));
+        });
         return;
     }
     let DataSpec::Images(image) = spec else { return };

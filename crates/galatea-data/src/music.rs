@@ -8,7 +8,8 @@ use sha2::Digest;
 use crate::{
     DataSpec, Dataset, Error, HostBatch, HostTensor, Result,
     dataset::Portion,
-    options::Plan,
+    events,
+    options::{Plan, Tokens},
     set::{check_memory, fingerprint_of, hex, warn_of_counts},
 };
 
@@ -104,6 +105,19 @@ impl RawMusic {
             return Err(Error::invalid(&source, "there are no notes in it")
                 .with_hint("name music in which keys of a piano sound; drums are left out"));
         }
+        let frames: usize = pieces.iter().map(|piece| piece.frames.len()).sum();
+        check_memory(frames, size_of::<Frame>(), plan.memory_bytes)?;
+        let all = pieces.iter().flat_map(|piece| &piece.frames);
+        let sounding: u32 = all.map(|frame| frame.count_ones()).sum();
+        let together = f64::from(sounding) / frames as f64;
+        notes.push(format!("{} pieces of {frames} frames, in which {together:.1} keys sound together", pieces.len()));
+        if pieces.iter().any(|piece| piece.portion.is_some()) {
+            notes.push("it says itself what is for training, for choosing and for judging".to_owned());
+        }
+        let tempo = plan.tempo.or(tempo).unwrap_or(USUAL_TEMPO);
+        if plan.tokens == Tokens::Events {
+            return events::finish(name, &pieces, (resolution, tempo), plan, notes);
+        }
         let longest = pieces.iter().map(|piece| piece.frames.len()).max().unwrap_or(1);
         let length = if plan.frames > 0 { plan.frames } else { longest.min(USUAL_FRAMES) };
         let mut stretches = Vec::new();
@@ -118,16 +132,6 @@ impl RawMusic {
         if let Some(limit) = plan.limit.filter(|limit| *limit < stretches.len()) {
             stretches = (0..limit).map(|i| stretches[i * stretches.len() / limit]).collect();
         }
-        let frames: usize = pieces.iter().map(|piece| piece.frames.len()).sum();
-        check_memory(frames, size_of::<Frame>(), plan.memory_bytes)?;
-        let all = pieces.iter().flat_map(|piece| &piece.frames);
-        let sounding: u32 = all.map(|frame| frame.count_ones()).sum();
-        let together = f64::from(sounding) / frames as f64;
-        notes.push(format!("{} pieces of {frames} frames, in which {together:.1} keys sound together", pieces.len()));
-        if pieces.iter().any(|piece| piece.portion.is_some()) {
-            notes.push("it says itself what is for training, for choosing and for judging".to_owned());
-        }
-        let tempo = plan.tempo.or(tempo).unwrap_or(USUAL_TEMPO);
         let spec = MusicSpec { length, resolution, tempo };
         Ok(Arc::new(MusicSet::new(name, spec, pieces, stretches, notes)))
     }

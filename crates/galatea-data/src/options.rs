@@ -36,6 +36,18 @@ choice! {
         Characters = "characters",
         /// Frequent strings of bytes (byte pair encoding), learnt from what is not held back.
         Bpe = "bpe",
+        /// Of music: keys that are struck and let go, and time that goes on between.
+        Events = "events",
+    }
+}
+
+choice! {
+    /// What an example of a text is.
+    pub enum Examples {
+        /// A stretch of the text, wherever it begins.
+        Stretches = "stretches",
+        /// A line: a name, a verse, a sentence.
+        Lines = "lines",
     }
 }
 
@@ -82,7 +94,9 @@ settings! {
         skip_broken: bool = false;
         /// Of text: how many tokens a model sees at a time.
         context: usize = 64, in 1..=8_192;
-        /// Of text: what it is cut into.
+        /// Of text: what an example is; lines are ended, held back and written each for itself.
+        examples: Examples = Examples::Stretches;
+        /// Of text: what it is cut into; `events` reads music, for models of text.
         tokens: Tokens = Tokens::Characters;
         /// Of text in `tokens=bpe`: how many tokens there are, 256 bytes among them.
         vocabulary: usize = 1024, in 257..=65_536;
@@ -120,6 +134,7 @@ pub(crate) struct Plan {
     pub(crate) memory_bytes: u64,
     pub(crate) skip_broken: bool,
     pub(crate) context: usize,
+    pub(crate) examples: Examples,
     pub(crate) tokens: Tokens,
     pub(crate) vocabulary: usize,
     /// Share of the examples that is held back.
@@ -150,7 +165,7 @@ impl DataOptions {
 
     /// Fails if something is set that only text has, for `source`, which holds something else.
     pub(crate) fn refuse_text(&self, source: &str, holds: &str) -> crate::Result<()> {
-        self.refuse(&["context", "tokens", "vocabulary"], "text", source, holds)
+        self.refuse(&["context", "examples", "tokens", "vocabulary"], "text", source, holds)
     }
 
     /// Fails if something is set that only series have, for `source`, which holds something else.
@@ -212,6 +227,7 @@ impl Plan {
             memory_bytes: (options.memory_mib as u64) << 20,
             skip_broken: options.skip_broken,
             context: options.context,
+            examples: options.examples,
             tokens: options.tokens,
             vocabulary: options.vocabulary,
             holdout: options.holdout,

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::music::{KEYS, MusicSpec};
+use crate::events;
+use crate::music::{Frame, KEYS, MusicSpec, frames_of};
 use crate::series::SeriesSpec;
 use crate::table::TableSpec;
-use crate::text::TextSpec;
+use crate::text::{TextSpec, Vocabulary};
 
 /// The kind and shape of one example.
 ///
@@ -107,6 +108,29 @@ impl DataSpec {
         }
     }
 
+    /// What is said of music, whether it is read as piano rolls or as events.
+    pub fn music(&self) -> Option<MusicSpec> {
+        match self {
+            Self::Music(music) => Some(music.clone()),
+            Self::Text(TextSpec { vocabulary: Vocabulary::Events { resolution, tempo, frames }, .. }) => {
+                Some(MusicSpec { length: *frames, resolution: *resolution, tempo: *tempo })
+            }
+            _ => None,
+        }
+    }
+
+    /// The frames of an example of music, or of a sample like it, up to its end; of other data none.
+    pub fn frames(&self, example: &[f32]) -> Vec<Frame> {
+        match (self, self.music()) {
+            (Self::Text(text), Some(music)) => {
+                let tokens: Vec<u32> = example.iter().map(|token| *token as u32).collect();
+                events::to_frames(&tokens, text, music.resolution)
+            }
+            (Self::Music(_), _) => frames_of(example),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether examples are near to each other when their numbers are: tokens are names, and no numbers to be compared,
     /// and of music few keys sound at a time.
     pub fn has_distances(&self) -> bool {
@@ -170,7 +194,14 @@ impl std::fmt::Display for DataSpec {
             }
             Self::Text(text) => {
                 let (context, vocabulary) = (text.length - 1, &text.vocabulary);
-                write!(f, "text of {} different {}, {context} at a time", vocabulary.len(), vocabulary.unit())
+                let (count, unit) = (vocabulary.len(), vocabulary.unit());
+                match text.end {
+                    Some(_) if self.music().is_some() => {
+                        write!(f, "music of {count} different {unit}, {context} at a time")
+                    }
+                    Some(_) => write!(f, "lines of {count} different {unit}, at most {context} with their end"),
+                    None => write!(f, "text of {count} different {unit}, {context} at a time"),
+                }
             }
             Self::Series(SeriesSpec { length, channels, .. }) => {
                 let plural = if channels.len() == 1 { "" } else { "s" };

@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest;
 
 use crate::{
-    DataSpec, Dataset, Error, HostBatch, HostTensor, Result, bpe,
-    options::{Plan, Tokens},
+    DataSpec, Dataset, Error, HostBatch, HostTensor, Result, bpe, events,
+    options::{Examples, Plan, Tokens},
+    sequences,
     set::{fingerprint_of, hex},
 };
 
 /// Most examples that a text is cut into: of a longer one, not every token begins an example.
-const MOST_EXAMPLES: usize = 2_000_000;
+pub(crate) const MOST_EXAMPLES: usize = 2_000_000;
 /// Most different characters.
 const MOST_CHARACTERS: usize = 1 << 16;
 /// Fewer tokens than this are learnt by heart.
@@ -27,8 +28,33 @@ pub struct TextSpec {
     pub vocabulary: Vocabulary,
     /// What a text is taken to follow where nothing is said of it: the end of a line, if there is one.
     pub start: u32,
-    /// Characters of a token, on average over the data.
+    /// Characters of a token, on average over the data; of events, frames.
     pub characters_per_token: f64,
+    /// What ends an example, of data whose examples end by themselves, as lines do. What is behind it means nothing.
+    #[serde(default)]
+    pub end: Option<u32>,
+}
+
+impl TextSpec {
+    /// How many tokens of an example are told: those behind the first, up to and with the one that ends it.
+    pub fn told(&self, example: &[u32]) -> usize {
+        told(example, self.end)
+    }
+
+    /// An example, or a sample like it, as text; without its end, and without its first token where all begin with that.
+    pub fn read(&self, example: &[u32]) -> String {
+        let begins = usize::from(example.first() == Some(&self.start));
+        let told = &example[..(self.told(example) + 1).min(example.len())];
+        let ends = usize::from(told.len() > 1 && told.last().copied() == self.end);
+        self.vocabulary.decode(told.get(begins..told.len() - ends).unwrap_or_default())
+    }
+}
+
+/// See [`TextSpec::told`].
+pub fn told(example: &[u32], end: Option<u32>) -> usize {
+    let rest = example.get(1..).unwrap_or_default();
+    let place = end.and_then(|end| rest.iter().position(|token| *token == end));
+    place.map_or(rest.len(), |at| at + 1)
 }
 
 /// All tokens that there are; a token is an index among them.
@@ -46,18 +72,32 @@ pub enum Vocabulary {
         /// The pairs, in the order in which they are merged.
         merges: Vec<(u32, u32)>,
     },
+    /// Events of music: see [`crate::events`].
+    Events {
+        /// Frames of a quarter note.
+        resolution: usize,
+        /// Quarter notes a minute, at which samples are played.
+        tempo: f64,
+        /// Frames of the longest piece, at most 1,024: longer samples are ended.
+        frames: usize,
+    },
 }
 
 impl Vocabulary {
     /// The vocabulary that `text` is written in.
     fn of(text: &str, plan: &Plan) -> Self {
+        // What is held back to judge by has no part in what is learnt.
+        let mut end = (text.len() as f64 * (1.0 - plan.holdout)) as usize;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self::learnt(text, &text[..end], plan)
+    }
+
+    /// The vocabulary that `text` is written in, byte pairs being learnt from a part of it.
+    pub(crate) fn learnt(text: &str, part: &str, plan: &Plan) -> Self {
         if plan.tokens == Tokens::Bpe {
-            // What is held back to judge by has no part in it.
-            let mut end = (text.len() as f64 * (1.0 - plan.holdout)) as usize;
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
-            return Self::Bpe { merges: bpe::train(&text[..end], plan.vocabulary) };
+            return Self::Bpe { merges: bpe::train(part, plan.vocabulary) };
         }
         let mut all: Vec<char> = text.chars().collect();
         all.sort_unstable();
@@ -65,11 +105,25 @@ impl Vocabulary {
         Self::Characters { characters: all.into_iter().collect() }
     }
 
+    /// What is to be said of it, unless it is that of `known`.
+    ///
+    /// # Errors
+    /// If it has too many characters.
+    pub(crate) fn checked(&self, source: &str, plan: &Plan, known: Option<&TextSpec>) -> Result<Option<String>> {
+        if self.len() > MOST_CHARACTERS {
+            let problem = format!("`{source}` has {} different characters", self.len());
+            return Err(Error::usage(problem).with_hint(format!("at most {MOST_CHARACTERS} can be told apart")));
+        }
+        let is_learnt = matches!(self, Self::Bpe { .. }) && known.is_none();
+        Ok(is_learnt.then(|| format!("{} tokens were learnt, of {} that were asked for", self.len(), plan.vocabulary)))
+    }
+
     /// Number of tokens.
     pub fn len(&self) -> usize {
         match self {
             Self::Characters { characters } => characters.chars().count(),
             Self::Bpe { merges } => bpe::spellings(merges).map_or(0, |all| all.len()),
+            Self::Events { resolution, .. } => events::count(*resolution),
         }
     }
 
@@ -83,6 +137,7 @@ impl Vocabulary {
         match self {
             Self::Characters { .. } => "characters",
             Self::Bpe { .. } => "tokens",
+            Self::Events { .. } => "events",
         }
     }
 
@@ -94,6 +149,10 @@ impl Vocabulary {
         let characters = match self {
             Self::Characters { characters } => characters,
             Self::Bpe { merges } => return bpe::encode(text, merges),
+            Self::Events { .. } => {
+                return Err(Error::usage("the model was trained on music, which is no text")
+                    .with_hint("name a MIDI file, or lists of pitches in JSON"));
+            }
         };
         let known: Vec<char> = characters.chars().collect();
         let token = |(at, letter): (usize, char)| {
@@ -120,6 +179,9 @@ impl Vocabulary {
                 characters.chars().map(|letter| letter.to_string().into_bytes()).collect()
             }
             Self::Bpe { merges } => bpe::spellings(merges).unwrap_or_default(),
+            Self::Events { resolution, .. } => {
+                (0..self.len()).map(|token| events::word(token, *resolution).into_bytes()).collect()
+            }
         };
         Decoder { known, pending: Vec::new(), text: String::new() }
     }
@@ -192,16 +254,17 @@ impl RawText {
         if !plan.classes.is_empty() {
             return Err(Error::usage("`data.classes` is set, but text has no classes").with_hint("leave it out"));
         }
+        if plan.tokens == Tokens::Events {
+            return Err(Error::usage(format!("`data.tokens=events` is for music, and `{}` is text", self.source))
+                .with_hint("leave it out, or name MIDI files or lists of pitches"));
+        }
+        if known.map_or(plan.examples == Examples::Lines, |known| known.end.is_some()) {
+            return sequences::lines(self, plan, known);
+        }
         let Self { name, source, text, mut notes } = self;
         let length = known.map_or(plan.context + 1, |known| known.length);
         let vocabulary = known.map_or_else(|| Vocabulary::of(&text, plan), |known| known.vocabulary.clone());
-        if let (Vocabulary::Bpe { .. }, None) = (&vocabulary, known) {
-            notes.push(format!("{} tokens were learnt, of {} that were asked for", vocabulary.len(), plan.vocabulary));
-        }
-        if vocabulary.len() > MOST_CHARACTERS {
-            let problem = format!("`{source}` has {} different characters", vocabulary.len());
-            return Err(Error::usage(problem).with_hint(format!("at most {MOST_CHARACTERS} can be told apart")));
-        }
+        notes.extend(vocabulary.checked(&source, plan, known)?);
         let mut tokens = vocabulary.encode(&text)?;
         let characters = text.chars().count();
         drop(text);
@@ -220,9 +283,15 @@ impl RawText {
             notes.push(format!("an example begins at every {stride}th of the {}", vocabulary.unit()));
         }
         let start = ['\n', ' '].iter().find_map(|letter| vocabulary.encode(&letter.to_string()).ok()?.pop());
-        let spec = TextSpec { length, vocabulary, start: start.unwrap_or(0), characters_per_token };
+        let spec = TextSpec { length, vocabulary, start: start.unwrap_or(0), characters_per_token, end: None };
         Ok(Arc::new(TextSet::new(name, known.cloned().unwrap_or(spec), tokens, stride, notes)))
     }
+}
+
+/// Whether there are too few.
+pub(crate) fn warn_of_tokens(count: usize, unit: &str) -> Option<String> {
+    let warning = || format!("only {count} {unit}: a model will learn them by heart; some 100,000 are a start");
+    (count < FEW).then(warning)
 }
 
 /// A data set of stretches of a text.
@@ -246,10 +315,7 @@ impl TextSet {
         if size == 1 {
             warnings.push("all characters of the text are the same: there is nothing to learn".to_owned());
         }
-        if tokens.len() < FEW {
-            let count = tokens.len();
-            warnings.push(format!("only {count} {unit}: a model will learn them by heart; some 100,000 are a start"));
-        }
+        warnings.extend(warn_of_tokens(tokens.len(), unit));
         let spec = DataSpec::Text(text);
         let mut hash = fingerprint_of(&spec);
         tokens.iter().for_each(|token| hash.update(token.to_le_bytes()));

@@ -70,10 +70,13 @@ pub fn first(spec: &DataSpec) -> &'static Number {
     }
 }
 
-/// What is told of each of these examples: all tokens but the first, all values, all frames up to the end, or the row.
+/// What is told of each of these examples: all tokens but the first, up to the end if there is one, all values, all frames up to
+/// the end, or the row.
 pub fn told_of_each(examples: &HostBatch, spec: &DataSpec) -> Vec<usize> {
     let each = match spec {
-        DataSpec::Text(text) => text.length - 1,
+        DataSpec::Text(text) => {
+            return examples.tokens().chunks_exact(text.length).map(|example| text.told(example)).collect();
+        }
         DataSpec::Table(_) => 1,
         DataSpec::Music(_) => {
             return (0..examples.len()).map(|i| frames_of(examples.values.row(i)).len()).collect();
@@ -87,7 +90,10 @@ impl Told {
     /// All numbers of such data, with intervals over examples, which are taken for independent. Noise is a model to which all
     /// tokens, all rows, or all chords are equally likely, or to which values are normal, each for itself.
     pub fn rows(&self, spec: &DataSpec) -> Vec<Row> {
+        let of_events = [NUMBERS[0], NUMBERS[5], NUMBERS[2]];
         let (numbers, chance) = match spec {
+            // Of events no characters, but frames.
+            DataSpec::Text(text) if spec.music().is_some() => (&of_events[..], (text.vocabulary.len() as f64).ln()),
             DataSpec::Text(text) => (&NUMBERS[..3], (text.vocabulary.len() as f64).ln()),
             DataSpec::Series(series) => {
                 let logs = series.deviation.iter().map(|deviation| f64::from(*deviation).ln()).sum::<f64>();
@@ -130,6 +136,11 @@ impl Told {
     pub fn report(&self, spec: &DataSpec) -> Report {
         let (samples, real) = (self.of_each.iter().sum(), self.nats.len());
         let (what, note) = match spec {
+            spec if spec.kind() == "text" && spec.music().is_some() => (
+                "all events equally likely",
+                "samples: events of the pieces that were held back; real: the stretches that they are told in; nats-per-frame is that \
+                 of one way to write the frames as events, a bound",
+            ),
             DataSpec::Text(_) => (
                 "all tokens equally likely",
                 "samples: tokens of the text that was held back; real: the stretches that they are told in",
@@ -155,6 +166,7 @@ impl Told {
 fn value(number: &str, nats: f64, spec: &DataSpec) -> f64 {
     match (number, spec) {
         ("bits-per-character", DataSpec::Text(text)) => nats / std::f64::consts::LN_2 / text.characters_per_token,
+        ("nats-per-frame", DataSpec::Text(text)) => nats / text.characters_per_token,
         ("perplexity", _) => nats.exp(),
         _ => nats,
     }
@@ -169,7 +181,7 @@ mod tests {
     #[test]
     fn numbers_are_those_of_their_definitions() {
         let vocabulary = Vocabulary::Characters { characters: "abcdefgh".to_owned() };
-        let spec = DataSpec::Text(TextSpec { length: 5, vocabulary, start: 0, characters_per_token: 2.0 });
+        let spec = DataSpec::Text(TextSpec { length: 5, vocabulary, start: 0, characters_per_token: 2.0, end: None });
         // A fair choice among four, and one among sixteen, in turn.
         let nats: Vec<f64> = (0..100).map(|i| 4.0 * if i % 2 == 0 { 4f64.ln() } else { 16f64.ln() }).collect();
         let report = Told { of_each: vec![4; 100], nats }.report(&spec);
@@ -188,6 +200,28 @@ mod tests {
         let [low, high] = report.rows[0].interval.unwrap();
         assert!((high - low - 2.0 * 1.96 * 0.5 * 4f64.ln() / 99f64.sqrt()).abs() < 1e-9);
         assert!(Told { of_each: vec![4; 9], nats: vec![1.0; 9] }.rows(&spec)[0].interval.is_none());
+    }
+
+    #[test]
+    fn of_lines_and_pieces_what_is_behind_the_end_counts_nothing() {
+        let characters = Vocabulary::Characters { characters: "\nab".to_owned() };
+        let text = TextSpec { length: 5, vocabulary: characters, start: 0, characters_per_token: 1.0, end: Some(0) };
+        let values = [[0.0, 1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 2.0, 1.0, 0.0]].concat();
+        let examples = HostBatch { values: galatea_data::HostTensor::new([2, 5], values), labels: None };
+        let of_each = told_of_each(&examples, &DataSpec::Text(text.clone()));
+        assert_eq!(of_each, [2, 4]);
+        // A bit for each token, of which there are six.
+        let told = Told { of_each, nats: vec![2.0 * 2f64.ln(), 4.0 * 2f64.ln()] };
+        let rows = told.rows(&DataSpec::Text(text.clone()));
+        assert_eq!(rows[1].metric, "bits-per-character-6");
+        assert!((rows[1].value - 1.0).abs() < 1e-12 && (rows[1].ceiling.unwrap() - 3f64.log2()).abs() < 1e-12);
+        // Two frames an event.
+        let vocabulary = Vocabulary::Events { resolution: 4, tempo: 90.0, frames: 9 };
+        let events = TextSpec { vocabulary, characters_per_token: 2.0, ..text };
+        let rows = told.rows(&DataSpec::Text(events));
+        let names: Vec<&str> = rows.iter().map(|row| row.number).collect();
+        assert_eq!(names, ["nats-per-token", "nats-per-frame", "perplexity"]);
+        assert!((rows[0].value - 2f64.ln()).abs() < 1e-12 && (rows[1].value - 0.5 * 2f64.ln()).abs() < 1e-12);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use galatea_models::Session;
 
 use crate::Result;
 use crate::evaluate::{uniform, uniform_within};
+use crate::likelihood::told_of_each;
 use crate::metric::{Better, Number};
 use crate::report::{Report, Row};
 
@@ -127,7 +128,13 @@ fn tell(session: &dyn Session, examples: &HostBatch) -> Result<Option<Told>> {
     let Some(score) = session.as_score() else { return Ok(None) };
     let likelihood = score.log_likelihood(examples, DRAWS)?;
     let bounds = score.bounds(examples, BOUND_DRAWS)?;
-    let bits: Vec<f64> = likelihood.iter().map(|nats| score.bits_per_value(*nats)).collect();
+    let mut bits: Vec<f64> = likelihood.iter().map(|nats| score.bits_per_value(*nats)).collect();
+    if let DataSpec::Text(text) = session.spec() {
+        // Of lines not all values count: bits of all examples together, for each token that does.
+        let told = told_of_each(examples, session.spec()).iter().sum::<usize>() as f64;
+        let all = (examples.len() * (text.length - 1)) as f64;
+        bits.iter_mut().for_each(|bits| *bits *= all / told.max(1.0));
+    }
     let of =
         |value: fn(galatea_models::Bound) -> f64| -> Vec<f64> { bounds.iter().map(|bound| value(*bound)).collect() };
     let [elbo, reconstruction, kl] = [of(|bound| bound.elbo()), of(|bound| bound.reconstruction), of(|bound| bound.kl)];

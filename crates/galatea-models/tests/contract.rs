@@ -438,13 +438,29 @@ fn likelihoods_are_of_examples_and_sum_to_one() {
             assert!((nats - all[i]).abs() <= 1e-5 * (1.0 + nats.abs()), "{} example {i}", family.info().name);
         }
         // After either letter, what may follow has a probability of 1 together.
-        if matches!(spec, DataSpec::Text(text) if text.length == 3 && text.vocabulary.len() == 2) {
+        if let DataSpec::Text(text) = spec
+            && text.length == 3
+            && text.vocabulary.len() == 2
+        {
             let tokens = (0..8u8).flat_map(|i| [i >> 2 & 1, i >> 1 & 1, i & 1]).map(f32::from).collect();
             let every = HostBatch { values: HostTensor::new([8, 3], tokens), labels: None };
+            // What has come to its end in the middle is one text, whatever is behind.
+            let weights = |i: usize| if text.end == Some((i as u32) >> 1 & 1) { 0.5 } else { 1.0 };
             for after in likelihood.nats(&every).unwrap().chunks(4) {
-                let sum: f64 = after.iter().map(|nats| (-nats).exp()).sum();
+                let sum: f64 = after.iter().enumerate().map(|(i, nats)| weights(i) * (-nats).exp()).sum();
                 assert!((sum - 1.0).abs() < 1e-5, "{sum}");
             }
+        }
+        if let DataSpec::Text(text) = spec
+            && text.end.is_some()
+        {
+            let mut others = examples.clone();
+            for (i, row) in others.values.values.chunks_exact_mut(text.length).enumerate() {
+                let told = text.told(&examples.values.row(i).iter().map(|token| *token as u32).collect::<Vec<_>>());
+                row[told + 1..].iter_mut().for_each(|token| *token = 1.0 - token.min(1.0));
+            }
+            assert_ne!(others, examples);
+            assert_eq!(likelihood.nats(&others).unwrap(), all, "{} tells what is behind the end", family.info().name);
         }
         let wrong = HostBatch {
             values: HostTensor::new([1, spec.elements() + 1], vec![0.0; spec.elements() + 1]),

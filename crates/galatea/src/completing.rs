@@ -33,10 +33,15 @@ impl Default for Writing {
 impl Generator {
     /// Whether it writes text from a prompt.
     pub fn writes(&self) -> bool {
-        self.session().as_complete().is_some()
+        self.session().as_complete().is_some() && self.music().is_none()
     }
 
-    /// Goes on with a text, and gives what was written, without the prompt. Each part is handed to `tell` as soon as it is
+    /// Whether what it writes are lines, each of which ends by itself.
+    pub fn writes_lines(&self) -> bool {
+        self.writes() && matches!(self.spec(), DataSpec::Text(text) if text.end.is_some())
+    }
+
+    /// Goes on with a text, and gives what was written, without the prompt. A model of lines stops at the end of one. Each part is handed to `tell` as soon as it is
     /// certain, which is told to stop by `false`.
     ///
     /// # Errors
@@ -49,8 +54,20 @@ impl Generator {
                 able("train a family that writes", Ability::Complete),
             ));
         };
+        if self.music().is_some() {
+            return Err(Error::usage("the model writes music, not text", "write a MIDI file with `-o music.mid`"));
+        }
         writing.decoding.check()?;
-        let prompt = text.vocabulary.encode(&writing.prompt)?;
+        let mut prompt = text.vocabulary.encode(&writing.prompt)?;
+        if let Some(end) = text.end {
+            if prompt.contains(&end) {
+                return Err(Error::usage(
+                    "the prompt has the end of a line in it, and the model writes single lines",
+                    "give the beginning of one line",
+                ));
+            }
+            prompt.insert(0, text.start);
+        }
         let mut page = Page::new(text, &writing.stop);
         if writing.length == 0 {
             return Ok(page.written);
@@ -58,6 +75,9 @@ impl Generator {
         let mut left = writing.length;
         complete.complete(&prompt, &writing.decoding, (writing.seed, writing.index), &mut |token| {
             left -= 1;
+            if Some(token) == text.end {
+                return false;
+            }
             let (certain, ends) = page.push(token);
             let goes_on = certain.is_empty() || tell(&certain);
             goes_on && !ends && left > 0
@@ -137,7 +157,7 @@ mod tests {
     #[test]
     fn stop_strings_end_a_text_and_are_not_told() {
         let vocabulary = Vocabulary::Characters { characters: "\n abcé".to_owned() };
-        let text = TextSpec { length: 9, vocabulary, start: 0, characters_per_token: 1.0 };
+        let text = TextSpec { length: 9, vocabulary, start: 0, characters_per_token: 1.0, end: None };
         let told = |all: &str, stop: &[&str]| {
             let stop: Vec<String> = stop.iter().map(ToString::to_string).collect();
             let mut page = Page::new(&text, &stop);

@@ -1,8 +1,9 @@
 //! Music from a model: pieces of their own, or what follows a beginning.
 
+use galatea_data::events::{Player, of_frames};
 use galatea_data::music::{Frame, frames_of};
-use galatea_data::{DataOptions, DataSpec, MusicSpec};
-use galatea_models::{Ability, SampleRequest};
+use galatea_data::{DataOptions, DataSpec, MusicSpec, TextSpec};
+use galatea_models::{Ability, Complete, Decoding, SampleRequest};
 
 use crate::completing::able;
 use crate::{Error, Generator, Result};
@@ -23,11 +24,8 @@ pub struct Composition {
 
 impl Generator {
     /// What is said of its music, if it draws some.
-    pub fn music(&self) -> Option<&MusicSpec> {
-        match self.spec() {
-            DataSpec::Music(music) => Some(music),
-            _ => None,
-        }
+    pub fn music(&self) -> Option<MusicSpec> {
+        self.spec().music()
     }
 
     /// Pieces of music, each with its beginning.
@@ -41,7 +39,7 @@ impl Generator {
             return Err(Error::usage(problem, able("train a family that composes", Ability::Compose)));
         };
         let beginning = match &composition.beginning {
-            Some(source) => beginning(source, music)?,
+            Some(source) => beginning(source, &music)?,
             None => Vec::new(),
         };
         let usual = music.length.saturating_sub(beginning.len()).max(1);
@@ -52,7 +50,11 @@ impl Generator {
                 format!("write 1 to {MOST_FRAMES}; a quarter note is {}", music.resolution),
             ));
         }
-        let rolls = match self.session().as_compose() {
+        if let (DataSpec::Text(text), Some(complete)) = (self.spec(), self.session().as_complete()) {
+            let decoding = Decoding { temperature: composition.temperature, ..Decoding::default() };
+            return by_events(complete, text, &music, (&beginning, frames), &decoding, request);
+        }
+        let drawn = match self.session().as_compose() {
             Some(compose) => compose.compose(&beginning, frames, composition.temperature, request)?,
             None if composition.beginning.is_none() && frames == usual && composition.temperature == 1.0 => {
                 self.sample(request)?.values
@@ -67,9 +69,40 @@ impl Generator {
                 ));
             }
         };
-        let piece = |i: usize| beginning.iter().copied().chain(frames_of(rolls.row(i))).collect();
-        Ok((0..rolls.rows()).map(piece).collect())
+        let piece = |i: usize| beginning.iter().copied().chain(self.spec().frames(drawn.row(i))).collect();
+        Ok((0..drawn.rows()).map(piece).collect())
     }
+}
+
+/// Events of a frame on average beyond which a piece is ended: a model that has learnt nothing may never let time go on.
+const MOST_EVENTS: usize = 32;
+
+/// Pieces that are written event by event, each until it ends by itself, or until so many frames are there.
+fn by_events(
+    complete: &dyn Complete,
+    text: &TextSpec,
+    music: &MusicSpec,
+    (beginning, frames): (&[Frame], usize),
+    decoding: &Decoding,
+    request: &SampleRequest,
+) -> Result<Vec<Vec<Frame>>> {
+    request.labels(&[])?;
+    let whole = beginning.len() + frames;
+    let first = of_frames(beginning, music.resolution);
+    let prompt = [&[text.start], &first[..]].concat();
+    let piece = |index: u64| -> Result<Vec<Frame>> {
+        let mut player = Player::new(music.resolution);
+        first.iter().for_each(|event| _ = player.push(*event));
+        let mut left = MOST_EVENTS * (frames + 8);
+        complete.complete(&prompt, decoding, (request.seed, index), &mut |event| {
+            left -= 1;
+            player.push(event) && player.frames.len() < whole && left > 0
+        })?;
+        // Of nothing at all there is no file.
+        player.frames.resize(player.frames.len().clamp(1, whole), 0);
+        Ok(player.frames)
+    };
+    request.range.clone().map(piece).collect()
 }
 
 /// The frames of the first piece of `source`.

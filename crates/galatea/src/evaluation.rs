@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use galatea_data::formats::{Rows, read_rows};
-use galatea_data::music::frames_of;
 use galatea_data::{DataOptions, DataSpec, Dataset, HostBatch, HostTensor, Split, settings, split};
 use galatea_metrics::features::{self, Features, Learn, Opening};
 use galatea_metrics::mode_coverage::Modes;
@@ -104,16 +103,14 @@ pub fn evaluate(generator: &Generator, model: &Path, root: &Path, request: &Requ
         request.config = Some(Run::open(root, &model.to_string_lossy())?.path().join("config.toml"));
     }
     let (data, options, mut eval) = match (generator.spec(), &request.data) {
+        (spec, Some(_)) if spec.music().is_some() => {
+            request.settings.splice(0..0, as_music(spec));
+            request.data_and_eval()?
+        }
         // In the tokens of the model: those of another text are others.
         (DataSpec::Text(known), Some(source)) => {
             let (options, eval) = (request.data_settings()?, request.eval_options()?);
             (galatea_data::open_text(source, &options.read, Some(known))?, options, eval)
-        }
-        (DataSpec::Music(known), Some(_)) => {
-            // In examples as long as the model's, and in frames of the same notes.
-            let known = [format!("data.frames={}", known.length), format!("data.resolution={}", known.resolution)];
-            request.settings.splice(0..0, known);
-            request.data_and_eval()?
         }
         _ => request.data_and_eval()?,
     };
@@ -136,6 +133,18 @@ pub fn evaluate(generator: &Generator, model: &Path, root: &Path, request: &Requ
         false => Parts::of(&*data, &options.read).judged,
     };
     judge(generator.session(), &*data, &split, &eval)
+}
+
+/// Settings by which other music is read in examples as long as the model's, and in frames of the same notes.
+pub(crate) fn as_music(spec: &DataSpec) -> Vec<String> {
+    let Some(music) = spec.music() else { return Vec::new() };
+    let resolution = format!("data.resolution={}", music.resolution);
+    match spec {
+        DataSpec::Text(text) => {
+            vec!["data.tokens=events".to_owned(), format!("data.context={}", text.length - 1), resolution]
+        }
+        _ => vec![format!("data.frames={}", music.length), resolution],
+    }
 }
 
 /// Two sets of examples, each an embedded name, a file or a folder.
@@ -356,7 +365,7 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
             "train with a larger `data.holdout`, such as 0.2, or name other data with `galatea eval RUN --data SRC`",
         ));
     }
-    if let DataSpec::Music(_) = data.spec() {
+    if data.spec().music().is_some() {
         eval.check_features(data.spec())?;
         let count = eval.samples.min(split.held_back.len());
         let told = match session.as_likelihood() {
@@ -365,12 +374,12 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
         };
         let [unseen, seen] = [(&split.held_back, count), (&split.train, MAX_PIECES)].map(|(of, most)| {
             let count = most.min(of.len());
-            pieces(count, &|some| {
+            pieces(count, data.spec(), &|some| {
                 let some: Vec<usize> = some.map(|i| of[i as usize * of.len() / count]).collect();
                 Ok(data.batch(&some)?.values)
             })
         });
-        let samples = pieces(count, &|range| {
+        let samples = pieces(count, data.spec(), &|range| {
             Ok(session.sample(&SampleRequest { range, ..SampleRequest::new(eval.seed, 0) })?.values)
         })?;
         let mut report = told.map_or_else(Report::default, |told| told.report(data.spec()));
@@ -441,13 +450,17 @@ pub(crate) fn suits(session: &dyn Session, data: &dyn Dataset) -> bool {
 /// Most pieces of music that are looked through for what is copied.
 const MAX_PIECES: usize = 2_000;
 
-/// Pieces of music as their frames, of which piano rolls are read a few at a time: they are many times as large.
-fn pieces(count: usize, get: &dyn Fn(Range<u64>) -> Result<HostTensor>) -> Result<Vec<galatea_metrics::music::Piece>> {
+/// Pieces of music, or examples cut from them, as their frames, of which piano rolls are read a few at a time: they are many times as large.
+fn pieces(
+    count: usize,
+    spec: &DataSpec,
+    get: &dyn Fn(Range<u64>) -> Result<HostTensor>,
+) -> Result<Vec<galatea_metrics::music::Piece>> {
     const AT_ONCE: u64 = 64;
     let mut pieces = Vec::with_capacity(count);
     for start in (0..count as u64).step_by(AT_ONCE as usize) {
-        let rolls = get(start..(start + AT_ONCE).min(count as u64))?;
-        pieces.extend((0..rolls.rows()).map(|i| frames_of(rolls.row(i))));
+        let some = get(start..(start + AT_ONCE).min(count as u64))?;
+        pieces.extend((0..some.rows()).map(|i| spec.frames(some.row(i))));
     }
     Ok(pieces)
 }

@@ -4,7 +4,7 @@ use galatea_data::DataSpec;
 use galatea_models::Ability;
 
 use crate::completing::able;
-use crate::evaluation::same_shape;
+use crate::evaluation::{as_music, same_shape};
 use crate::{Error, Generator, Request, Result};
 
 /// Examples that are read at a time.
@@ -25,6 +25,10 @@ impl Generator {
         let spec = self.spec();
         let mut request = Request { data: Some(source.to_owned()), settings: settings.to_vec(), ..Request::default() };
         let (data, apart) = match spec {
+            _ if spec.music().is_some() => {
+                request.settings.splice(0..0, as_music(spec));
+                (request.open_data()?, 1)
+            }
             DataSpec::Text(known) => {
                 let data = galatea_data::open_text(source, &request.data_settings()?.read, Some(known))?;
                 let apart = data.overlap() + 1;
@@ -40,7 +44,15 @@ impl Generator {
         let examples: Vec<usize> = (0..data.len()).step_by(apart).collect();
         let mut all = Vec::with_capacity(examples.len());
         for some in examples.chunks(AT_ONCE) {
-            all.extend(states.states(&data.batch(some)?)?);
+            let batch = data.batch(some)?;
+            let mut found = states.states(&batch)?;
+            if let DataSpec::Text(text) = spec {
+                // What is behind the end of an example is none of it.
+                let tokens = batch.tokens();
+                let examples = tokens.chunks_exact(text.length);
+                found.iter_mut().zip(examples).for_each(|(states, example)| states.truncate(text.told(example) + 1));
+            }
+            all.extend(found);
         }
         Ok(all)
     }

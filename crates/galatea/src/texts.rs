@@ -34,8 +34,11 @@ pub(crate) fn read(session: &dyn Session, data: &dyn Dataset, split: &Split, eva
         let most = (MOST_SEARCHED / text.length.max(1)).clamp(1, whole.len().max(1));
         let mut all = String::new();
         for some in whole[..most.min(whole.len())].chunks(256) {
-            // Stretches that follow each other make one text.
-            decoded(&data.batch(some)?.values, text, false).iter().for_each(|part| all.push_str(part));
+            // Stretches that follow each other make one text; lines are each in one.
+            for part in decoded(&data.batch(some)?.values, text, false) {
+                all.push_str(&part);
+                all.extend(text.end.map(|_| '\n'));
+            }
         }
         all
     };
@@ -53,7 +56,10 @@ pub(crate) fn read(session: &dyn Session, data: &dyn Dataset, split: &Split, eva
 fn decoded(examples: &HostTensor, text: &TextSpec, without_first: bool) -> Vec<String> {
     let one = |row: usize| {
         let tokens: Vec<u32> = examples.row(row).iter().map(|value| *value as u32).collect();
-        text.vocabulary.decode(&tokens[usize::from(without_first)..])
+        match text.end {
+            Some(_) => text.read(&tokens),
+            None => text.vocabulary.decode(&tokens[usize::from(without_first)..]),
+        }
     };
     (0..examples.rows()).map(one).collect()
 }

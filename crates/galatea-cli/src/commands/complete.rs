@@ -96,13 +96,17 @@ impl TextArgs {
         }
     }
 
-    fn writing(&self, seed: u64) -> Result<Writing> {
+    fn writing(&self, seed: u64, is_line: bool) -> Result<Writing> {
         let usual = Decoding::default();
         let prompt = match self.prompt.as_deref() {
             Some("-") => {
                 let mut text = String::new();
                 let read = std::io::stdin().take(MOST_PROMPT).read_to_string(&mut text);
                 read.context("cannot read the prompt from the standard input")?;
+                if is_line {
+                    // What other programs say ends a line, which is to go on.
+                    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+                }
                 text
             }
             other => other.unwrap_or_default().to_owned(),
@@ -163,7 +167,8 @@ pub(crate) fn write_texts(
 ) -> Result<ExitCode> {
     refuse_pictures(drawing)?;
     let target = Target::of(&drawing.output, usual)?;
-    let writing = text.writing(drawing.seed)?;
+    let writing = text.writing(drawing.seed, generator.writes_lines())?;
+    let rule = if generator.writes_lines() { "\n" } else { write::RULE };
     let streams = matches!(target, Target::Stdout) && !common.json;
     let began = Instant::now();
     let (mut parts, mut tokens) = (Vec::new(), 0);
@@ -173,7 +178,7 @@ pub(crate) fn write_texts(
         if streams {
             // What the model refuses, it refuses before anything is told.
             generator.complete(&Writing { length: 0, ..writing.clone() }, |_| true)?;
-            print(&if index > 0 { format!("{}{}", write::RULE, writing.prompt) } else { writing.prompt.clone() })?;
+            print(&if index > 0 { format!("{rule}{}", writing.prompt) } else { writing.prompt.clone() })?;
         }
         let written = generator.complete(&writing, |part| {
             if !streams {
@@ -210,7 +215,7 @@ pub(crate) fn write_texts(
             progress::note(common, &speed);
         }
         Target::File(path) => {
-            let all = format!("{}\n", parts.join(write::RULE));
+            let all = format!("{}\n", parts.join(rule));
             write::file(path, all.as_bytes()).map_err(Error::from)?;
             told(path, number, &speed, common)?;
         }

@@ -26,7 +26,7 @@ pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
     }
     if let Some(music) = generator.music() {
         let request = request(drawing, args.number.unwrap_or(1), &generator)?;
-        return super::compose::write_music(&generator, music, &args, &request, common);
+        return super::compose::write_music(&generator, &music, &args, &request, common);
     }
     args.text.refuse(generator.spec())?;
     if args.soundfont.is_some() {
@@ -168,8 +168,8 @@ pub(crate) fn called(spec: &DataSpec) -> &'static str {
         DataSpec::Images(_) => "pictures",
         DataSpec::Series(_) => "windows",
         DataSpec::Table(_) => "rows",
+        spec if spec.music().is_some() => "pieces",
         DataSpec::Text(_) => "texts",
-        DataSpec::Music(_) => "pieces",
         other => other.kind(),
     }
 }

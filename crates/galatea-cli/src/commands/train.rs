@@ -130,9 +130,10 @@ fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Res
         text.push_str(&format!("\neverything on one page: {}", page.display()));
     }
     let how = match generator.spec() {
+        spec if spec.music().is_some() => "-o music.mid",
+        DataSpec::Text(text) if text.end.is_some() => "-n 10",
         DataSpec::Text(_) => "--prompt \"Once\" --temperature 0.8",
         DataSpec::Table(_) => "-n 100 -o rows.csv",
-        DataSpec::Music(_) => "-o music.mid",
         _ => "-n 100 -o grid.png",
     };
     text.push_str(&format!("\nmore of them: galatea sample {reference} {how}"));

@@ -1,19 +1,12 @@
 //! Tables with commas, semicolons or tabs: series of numbers where `data.window` is set, rows of values elsewhere.
 //! Format: RFC 4180; a first line that is no line of numbers holds the columns' names.
 
-use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    io::Read,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fs::File, io::Read, path::Path, sync::Arc};
 
-use super::{Format, plan, short_name};
+use super::{Format, files_in, is_folder_of, plan, short_name};
 use crate::{
     DataOptions, Dataset, Error, Result,
     options::{Missing, Plan},
-    picture,
     series::RawSeries,
     set::Labels,
     table::RawTable,
@@ -21,8 +14,6 @@ use crate::{
 
 /// Most columns; more are likely to be a file of another kind.
 const MOST_COLUMNS: usize = 10_000;
-/// Files that are looked at in one folder.
-const MOST_FILES: usize = 1_000_000;
 /// Bytes of memory for each byte of the file.
 const BYTES_PER_BYTE: u64 = 8;
 /// Names of columns that say when, and are no channel.
@@ -50,14 +41,14 @@ impl Format for Csv {
 
     fn claims(&self, source: &str) -> bool {
         let path = Path::new(source);
-        if path.is_dir() { is_folder_of_tables(path) } else { is_table_name(path) && path.is_file() }
+        if path.is_dir() { is_folder_of(path, is_table_name) } else { is_table_name(path) && path.is_file() }
     }
 
     fn open(&self, source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
         let path = Path::new(source);
         let plan = plan(options)?;
         options.refuse_pictures(source, "a table")?;
-        let files = if path.is_dir() { tables_in(path)? } else { vec![path.to_owned()] };
+        let files = if path.is_dir() { files_in(path, is_table_name)? } else { vec![path.to_owned()] };
         let mut left = plan.memory_bytes / BYTES_PER_BYTE;
         let mut found: Option<(Vec<String>, Vec<String>)> = None;
         let (mut lines, mut pieces, mut channels) = (Vec::new(), Vec::new(), Vec::new());
@@ -104,31 +95,6 @@ impl Format for Csv {
 fn is_table_name(path: &Path) -> bool {
     let is_table = |own: &std::ffi::OsStr| ["csv", "tsv"].iter().any(|ending| own.eq_ignore_ascii_case(ending));
     path.extension().is_some_and(is_table)
-}
-
-/// Whether a folder holds tables, and neither pictures nor other folders, which a folder of pictures has.
-fn is_folder_of_tables(path: &Path) -> bool {
-    let Ok(entries) = fs::read_dir(path) else { return false };
-    let mut found = false;
-    for entry in entries.flatten().take(MOST_FILES) {
-        let path = entry.path();
-        let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if !is_hidden && (path.is_dir() || picture::is_picture_name(&path)) {
-            return false;
-        }
-        found |= !is_hidden && is_table_name(&path);
-    }
-    found
-}
-
-/// The tables in a folder, by name.
-fn tables_in(root: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(root).map_err(|error| Error::io("list", root, error))?;
-    let mut files: Vec<PathBuf> = entries.flatten().take(MOST_FILES).map(|entry| entry.path()).collect();
-    let is_hidden = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-    files.retain(|path| is_table_name(path) && !is_hidden(path));
-    files.sort();
-    Ok(files)
 }
 
 /// Rows with their lines in the file.

@@ -14,9 +14,9 @@ use std::{
 use midly::{Format as Kind, MetaMessage, MidiMessage, Smf, Timing, TrackEvent, TrackEventKind};
 
 use super::{
-    Format,
+    Format, MOST_FILES,
     chorales::{key_of, tell_outside},
-    plan, short_name,
+    is_hidden, plan, short_name,
 };
 use crate::{
     DataOptions, Dataset, Error, Result,
@@ -27,8 +27,6 @@ use crate::{
 
 /// Most bytes of a file: hours of music have some hundred thousand.
 const MOST_BYTES: u64 = 32 << 20;
-/// Files that are looked at in one folder.
-const MOST_FILES: usize = 1_000_000;
 /// Folders within folders.
 const DEPTH: usize = 8;
 /// The channel of drums, counted from 0.
@@ -88,10 +86,6 @@ fn first_kind(root: &Path, depth: usize) -> Option<bool> {
         folders.extend(path.is_dir().then_some(path));
     }
     folders.iter().filter(|_| depth > 0).find_map(|path| first_kind(path, depth - 1))
-}
-
-fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
 /// All files in a folder and in those below it, but hidden ones, by name.

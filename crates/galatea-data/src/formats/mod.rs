@@ -1,5 +1,6 @@
 //! The registry of formats and the way from what a user names to a data set.
 
+mod arrays;
 mod chorales;
 mod csv;
 mod digits;
@@ -16,14 +17,22 @@ mod synthetic;
 mod text;
 mod toy;
 
-use std::{io::ErrorKind, path::Path, sync::Arc};
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use crate::{DataOptions, DataSpec, Dataset, Error, Result, options::Plan, settings::nearest};
+use crate::{DataOptions, DataSpec, Dataset, Error, Result, options::Plan, picture, settings::nearest};
 
 pub use downloaded::data_home;
 pub(crate) use folder::pictures_in;
 pub use npy::{Rows, read_rows};
 pub use text::open_text;
+
+/// Files that are looked at in one folder.
+const MOST_FILES: usize = 1_000_000;
 
 /// A kind of source. One file per format; the registry is [`FORMATS`].
 pub trait Format: Sync {
@@ -63,6 +72,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &synthetic::AR,
     &downloaded::Downloaded,
     &csv::Csv,
+    &arrays::Arrays,
     &npy::Npy,
     &idx::Idx,
     &chorales::Chorales,
@@ -90,7 +100,7 @@ pub fn open(source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
     if !matches!(data.spec(), DataSpec::Series(_)) {
         options.refuse_series(source, data.spec().kind())?;
     }
-    if !matches!(data.spec(), DataSpec::Music(_)) {
+    if data.spec().music().is_none() {
         options.refuse_music(source, data.spec().kind())?;
     }
     Ok(data)
@@ -101,7 +111,7 @@ fn unknown(source: &str) -> Error {
     match path.metadata() {
         Ok(meta) => {
             debug_assert!(!meta.is_dir(), "the folder format takes every folder");
-            let (problem, hint) = match crate::picture::is_picture_name(path) {
+            let (problem, hint) = match picture::is_picture_name(path) {
                 true => ("this is one picture, and a data set is many", "name the folder that it is in".to_owned()),
                 false => ("this is no format that can be read", format!("known are {}", possible())),
             };
@@ -140,6 +150,32 @@ fn short_name(path: &Path) -> String {
     let last = full.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = if full.is_dir() { last.as_str() } else { last.split('.').next().unwrap_or_default() };
     if stem.is_empty() { "data".to_owned() } else { stem.to_owned() }
+}
+
+/// Whether a folder holds files that `is_own` takes, and neither pictures nor other folders, which a folder of pictures has.
+fn is_folder_of(path: &Path, is_own: fn(&Path) -> bool) -> bool {
+    let Ok(entries) = fs::read_dir(path) else { return false };
+    let mut found = false;
+    for path in entries.flatten().take(MOST_FILES).map(|entry| entry.path()).filter(|path| !is_hidden(path)) {
+        if path.is_dir() || picture::is_picture_name(&path) {
+            return false;
+        }
+        found |= is_own(&path);
+    }
+    found
+}
+
+/// The files in a folder that `is_own` takes, by name.
+fn files_in(root: &Path, is_own: fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(root).map_err(|error| Error::io("list", root, error))?;
+    let mut files: Vec<PathBuf> = entries.flatten().take(MOST_FILES).map(|entry| entry.path()).collect();
+    files.retain(|path| is_own(path) && !is_hidden(path));
+    files.sort();
+    Ok(files)
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl Format for Npy {
     }
 }
 
-fn ends_in(path: &Path, ending: &str) -> bool {
+pub(super) fn ends_in(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|own| own.eq_ignore_ascii_case(ending))
 }
 
@@ -495,6 +495,13 @@ fn points_from(array: Array, path: &Path) -> Result<RawPoints> {
     let notes = vec![format!("read shape {shape:?} as points, [n, d]")];
     let values = row_major(values, n, dimensions, fortran);
     Ok(RawPoints { name: String::new(), dimensions, values, labels: None, notes })
+}
+
+/// The series in a file of one array.
+pub(super) fn series(path: &Path, plan: &Plan) -> Result<RawSeries> {
+    let file = File::open(path).map_err(|error| Error::io("read", path, error))?;
+    let bytes = file.metadata().map_err(|error| Error::io("read", path, error))?.len();
+    series_from(read_array(path, "", BufReader::new(file), bytes, plan)?, path)
 }
 
 /// One series of `[moments]` or `[moments, channels]`, or several of `[n, moments, channels]`.

@@ -1,21 +1,19 @@
 //! Text: a UTF-8 file, or a folder of them, which are joined in the order of their names.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use super::{Format, plan, short_name};
-use crate::{DataOptions, Dataset, Error, Result, TextSpec, options::Plan, picture, text::RawText};
+use super::{Format, files_in, is_folder_of, plan, short_name};
+use crate::{DataOptions, Dataset, Error, Result, TextSpec, options::Plan, text::RawText};
 
 /// Endings of files that are taken for text.
 const ENDINGS: &[&str] = &["txt", "text", "md"];
 /// Bytes of memory for each byte of text: the text itself, its tokens, and a copy of either on the way.
 const BYTES_PER_BYTE: u64 = 10;
-/// Files that are looked at in one folder.
-const MAX_FILES: usize = 1_000_000;
 
 /// Text.
 pub(super) struct Text;
@@ -36,7 +34,7 @@ impl Format for Text {
     fn claims(&self, source: &str) -> bool {
         let path = Path::new(source);
         match path.is_dir() {
-            true => is_folder_of_texts(path),
+            true => is_folder_of(path, is_text_name),
             false => is_text_name(path) && path.is_file(),
         }
     }
@@ -95,28 +93,9 @@ fn is_text_name(path: &Path) -> bool {
     path.extension().is_some_and(|own| ENDINGS.iter().any(|ending| own.eq_ignore_ascii_case(ending)))
 }
 
-/// Whether a folder holds texts, and neither pictures nor other folders, which a folder of pictures has.
-fn is_folder_of_texts(path: &Path) -> bool {
-    let Ok(entries) = fs::read_dir(path) else { return false };
-    let mut found = false;
-    for entry in entries.flatten().take(MAX_FILES) {
-        let path = entry.path();
-        let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if !is_hidden && (path.is_dir() || picture::is_picture_name(&path)) {
-            return false;
-        }
-        found |= !is_hidden && is_text_name(&path);
-    }
-    found
-}
-
 /// The texts in a folder, by name.
 fn texts_in(root: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(root).map_err(|error| Error::io("list", root, error))?;
-    let is_hidden = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-    let mut files: Vec<PathBuf> = entries.flatten().take(MAX_FILES).map(|entry| entry.path()).collect();
-    files.retain(|path| is_text_name(path) && !is_hidden(path));
-    files.sort();
+    let files = files_in(root, is_text_name)?;
     match files.is_empty() {
         true => Err(Error::invalid(root, "there is no text in the folder").with_hint("texts are files in `.txt`")),
         false => Ok(files),

@@ -29,6 +29,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use crate::music::{Frame, rolls};
 use crate::{DataSpec, Error, HostTensor, Result, TextSpec};
 
 /// Writes a file that is complete or absent: aside, then renamed. An old file of that name stays until then.
@@ -55,6 +56,12 @@ pub fn overview(examples: &HostTensor, spec: &DataSpec, columns: usize) -> Resul
     match spec {
         DataSpec::Images(_) => png::grid(examples, columns),
         DataSpec::Points(points) => scatter::plot(examples, points),
+        DataSpec::Text(_) if spec.music().is_some() => {
+            let pieces: Vec<Vec<Frame>> = (0..examples.rows()).map(|i| spec.frames(examples.row(i))).collect();
+            let longest = pieces.iter().map(Vec::len).max().unwrap_or(0).max(1);
+            let pieces: Vec<&[Frame]> = pieces.iter().map(Vec::as_slice).collect();
+            roll::grid(&rolls(&pieces, longest), columns)
+        }
         DataSpec::Text(text) => Ok(texts(examples, text).into_bytes()),
         DataSpec::Series(series) => lines::grid(examples, series, columns),
         DataSpec::Table(table) => csv::rows(examples, table),
@@ -66,6 +73,7 @@ pub fn overview(examples: &HostTensor, spec: &DataSpec, columns: usize) -> Resul
 pub fn overview_ending(spec: &DataSpec) -> &'static str {
     match spec {
         DataSpec::Images(_) | DataSpec::Points(_) | DataSpec::Series(_) | DataSpec::Music(_) => "png",
+        DataSpec::Text(_) if spec.music().is_some() => "png",
         DataSpec::Text(_) => "txt",
         DataSpec::Table(_) => "csv",
     }
@@ -74,16 +82,20 @@ pub fn overview_ending(spec: &DataSpec) -> &'static str {
 /// Between two texts in one file.
 pub const RULE: &str = "\n----\n";
 
-/// Stretches of text `[n, length]` one below the other, with a line between them. The first token of each is what it was to
-/// follow, which a reader need not see where all begin alike.
+/// Stretches of text `[n, length]` one below the other, with a line between them, or lines, each in one. The first token of each is
+/// what it was to follow, which a reader need not see where all begin alike.
 fn texts(examples: &HostTensor, spec: &TextSpec) -> String {
     let text = |row: usize| {
         let tokens: Vec<u32> = examples.row(row).iter().map(|value| *value as u32).collect();
-        let begins = usize::from(tokens.first() == Some(&spec.start));
-        spec.vocabulary.decode(&tokens[begins..])
+        spec.read(&tokens)
     };
     let all: Vec<String> = (0..examples.rows()).map(text).collect();
-    format!("{}\n", all.join(RULE))
+    format!("{}\n", all.join(rule(spec)))
+}
+
+/// What is between two such texts in one file.
+fn rule(spec: &TextSpec) -> &'static str {
+    if spec.end.is_some() { "\n" } else { RULE }
 }
 
 /// A new file beside `path`, of a name that nobody else uses.

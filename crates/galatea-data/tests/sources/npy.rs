@@ -349,3 +349,51 @@ fn what_is_no_set_of_rows_is_refused_with_a_hint() {
     assert!(said(b"").contains("truncated"));
     assert!(said(&npy("'<f2'", "False", "(2, 2)", &[0; 8])).contains("astype(np.float32)"));
 }
+
+#[test]
+fn a_folder_of_arrays_is_series_and_no_window_reaches_over_two_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let save = |name: &str, moments: usize, channels: usize, from: f32| {
+        let values = (0..moments * channels).map(|at| from + at as f32).collect();
+        fs::write(folder.path().join(name), write::npy::floats(&HostTensor::new([moments, channels], values))).unwrap();
+    };
+    save("b.npy", 3, 2, 100.0);
+    save("a.npy", 5, 2, 0.0);
+    save("c.npy", 2, 2, 200.0);
+    save(".hidden.npy", 2, 3, 0.0);
+    fs::write(folder.path().join("notes.txt"), "of somebody").unwrap();
+    let series = DataOptions { window: 3, ..options() };
+    let data = opened(folder.path(), &series);
+    let DataSpec::Series(spec) = data.spec() else { panic!("{}", data.spec()) };
+    assert_eq!((spec.channels.as_slice(), spec.length), (&["x1".to_owned(), "x2".to_owned()][..], 3));
+    // Three windows of the first, in the order of their names, and one of the second; the last file is shorter than one.
+    let firsts: Vec<f32> = (0..data.len()).map(|i| data.batch(&[i]).unwrap().values.values[0]).collect();
+    assert_eq!(firsts, [0.0, 2.0, 4.0, 100.0]);
+    assert_eq!(data.batch(&[2]).unwrap().values.values, [4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
+    assert!(data.notes().iter().any(|note| note.starts_with("3 arrays of 10 moments")), "{:?}", data.notes());
+    // In the order of Fortran, an array is the same; of one dimension, it has one channel.
+    let turned: Vec<f32> = (0..2).flat_map(|channel| (0..5).map(move |t| (2 * t + channel) as f32)).collect();
+    fs::write(folder.path().join("a.npy"), npy("'<f4'", "True", "(5, 2)", &floats(turned))).unwrap();
+    assert_eq!(opened(folder.path(), &series).fingerprint(), data.fingerprint());
+    // What does not fit or cannot be read says which file it is.
+    let said = refusal(folder.path(), &options());
+    assert!(said.contains("is a folder of arrays, which is read as series | say how many moments"), "{said}");
+    let said = refusal(folder.path(), &DataOptions { window: 9, ..options() });
+    assert!(said.contains("has 5 moments, and a window 9"), "{said}");
+    save("d.npy", 4, 3, 0.0);
+    let said = refusal(folder.path(), &series);
+    assert!(said.contains("d.npy`: it has 3 channels, and `a.npy` has 2 | give the arrays"), "{said}");
+    fs::write(folder.path().join("d.npy"), "no array").unwrap();
+    assert!(refusal(folder.path(), &series).contains("d.npy`: this is no NumPy array"));
+    let rest = opened(folder.path(), &DataOptions { skip_broken: true, ..series.clone() });
+    assert!(rest.fingerprint() == data.fingerprint() && rest.notes().iter().any(|note| note.starts_with("left out: ")));
+    fs::write(folder.path().join("d.npy"), npy("'<f4'", "False", "(2, 2)", &floats([1.0, 2.0, f32::NAN, 4.0])))
+        .unwrap();
+    assert!(refusal(folder.path(), &series).contains("d.npy`: the value at [1, 0] is NaN"));
+    save("d.npy", 100_000, 2, 0.0);
+    let said = refusal(folder.path(), &DataOptions { memory_mib: 1, ..series.clone() });
+    assert!(said.contains("1 MiB") || said.contains("`data.memory_mib` is 1"), "{said}");
+    // With pictures beside them they are a folder of pictures.
+    fs::write(folder.path().join("a.png"), "").unwrap();
+    assert!(refusal(folder.path(), &series).contains("a.png"));
+}

@@ -73,8 +73,8 @@ pub struct Hmm {
 enum Kind {
     /// Windows of a series: moments, and mean and deviation of each channel.
     Series { length: usize, mean: Vec<f64>, deviation: Vec<f64> },
-    /// Stretches of text: tokens, and how many there are.
-    Text { length: usize, vocabulary: usize },
+    /// Stretches of text: tokens, how many there are, and the one that ends an example, if one does.
+    Text { length: usize, vocabulary: usize, end: Option<u32> },
 }
 
 impl Kind {
@@ -86,7 +86,9 @@ impl Kind {
                 mean: double(&series.mean),
                 deviation: double(&series.deviation),
             }),
-            DataSpec::Text(text) => Ok(Self::Text { length: text.length, vocabulary: text.vocabulary.len() }),
+            DataSpec::Text(text) => {
+                Ok(Self::Text { length: text.length, vocabulary: text.vocabulary.len(), end: text.end })
+            }
             other => {
                 Err(Error::usage(format!("`hmm` takes series and text, not {}", other.kind()), "use another family"))
             }
@@ -126,6 +128,20 @@ impl Kind {
                 None => Ok(values.iter().map(|value| f64::from(*value)).collect()),
             },
         }
+    }
+}
+
+impl Kind {
+    /// Examples, each up to its end.
+    fn sequences<'a>(&self, values: &'a [f64]) -> Vec<&'a [f64]> {
+        let [length, width] = self.sizes();
+        let whole = values.chunks_exact(length * width);
+        let Self::Text { end: Some(end), .. } = self else { return whole.collect() };
+        let up_to_end = |example: &'a [f64]| {
+            let place = example.iter().skip(1).position(|token| *token == f64::from(*end));
+            &example[..place.map_or(length, |at| at + 2)]
+        };
+        whole.map(up_to_end).collect()
     }
 }
 
@@ -177,19 +193,20 @@ impl Model for Hmm {
 
     fn step(&mut self, turn: Turn, batches: &[HostBatch]) -> Result<StepReport> {
         let mut report = StepReport::default();
-        let [length, width] = self.data.sizes();
+        let [_, width] = self.data.sizes();
         for batch in batches {
             let values = self.data.scaled(batch)?;
-            let sequences: Vec<&[f64]> = values.chunks_exact(length * width).collect();
+            let sequences = self.data.sequences(&values);
             if turn.step == 1 {
+                let told = sequences.concat();
                 for (at, chain) in self.chains.iter_mut().enumerate() {
-                    place(chain, &values, self.seed, (at % self.config.restarts) as u64);
+                    place(chain, &told, self.seed, (at % self.config.restarts) as u64);
                     round(chain);
                 }
             }
             let improved: Vec<(Chain, f64)> =
                 self.chains.iter().map(|chain| chain.improved(&sequences, self.config.floor)).collect();
-            let moments = (sequences.len() * length) as f64;
+            let moments = (sequences.iter().map(|sequence| sequence.len()).sum::<usize>() / width) as f64;
             let bic =
                 |(chain, log): &(Chain, f64)| self.free_parameters(chain.states) as f64 * moments.ln() - 2.0 * log;
             let (best, log, worth) =
@@ -321,8 +338,8 @@ impl States for Hmm {
 impl Likelihood for Hmm {
     fn nats(&self, examples: &HostBatch) -> Result<Vec<f64>> {
         let values = self.data.scaled(examples)?;
-        let [length, width] = self.data.sizes();
-        let sequences: Vec<&[f64]> = values.chunks_exact(length * width).collect();
+        let [length, _] = self.data.sizes();
+        let sequences = self.data.sequences(&values);
         let logs = self.chains[0].log_likelihoods(&sequences);
         let first: Vec<f64> = match self.data {
             // The first token is what the others are told after.

@@ -100,6 +100,8 @@ pub struct Lm {
     config: Config,
     shape: Shape,
     text: TextSpec,
+    /// What ends the examples that are learnt; what is behind it is not.
+    end: Option<u32>,
     network: Optimized<Network>,
     device: Device,
     stepper: OnceLock<Stepper>,
@@ -161,6 +163,7 @@ impl Model for Lm {
         Ok(Self {
             config: config.clone(),
             shape,
+            end: text.end,
             text,
             network: Optimized::new(network, adam).with_decay(weight_decay),
             device,
@@ -180,7 +183,13 @@ impl Model for Lm {
             let at = Position { step: turn.step, round: round as u8 };
             let dropout = Dropout { share: self.config.dropout, seed: turn.seed, at };
             let logits = self.network.forward(&inputs, batch.len(), Some(&dropout), &self.device);
-            let loss = fused::cross_entropy(logits, &targets);
+            let loss = match self.told(batch) {
+                Some(rows) => {
+                    let told: Vec<u32> = rows.iter().map(|row| targets[*row as usize]).collect();
+                    fused::cross_entropy(fused::pick(logits, &rows), &told)
+                }
+                None => fused::cross_entropy(logits, &targets),
+            };
             report.note("loss", f64::from(fused::to_vec(loss.clone().inner())[0]));
             let rate = self.config.rate(turn);
             self.network.descend_noting(loss, rate, turn, ("gradient", &mut report));
@@ -254,14 +263,16 @@ impl Likelihood for Lm {
         for first in (0..examples.len()).step_by(TOGETHER) {
             let some = examples.values.slice_rows(first..(first + TOGETHER).min(examples.len()));
             let (n, time) = (some.rows(), self.text.length - 1);
-            let (inputs, targets) = self.arranged(&HostBatch { values: some, labels: None })?;
+            let some = HostBatch { values: some, labels: None };
+            let (inputs, targets) = self.arranged(&some)?;
             let logits = fused::to_vec(network.forward(&inputs, n, None, &device));
-            let mut slopes = vec![0.0; time * classes];
-            for i in 0..n {
-                let rows = (0..time).map(|t| self.shape.row([n, time], i, t));
+            for (i, example) in some.tokens().chunks_exact(time + 1).enumerate() {
+                let count = self.text.told(example);
+                let mut slopes = vec![0.0; count * classes];
+                let rows = (0..count).map(|t| self.shape.row([n, time], i, t));
                 let (own, told): (Vec<&[f32]>, Vec<u32>) =
                     rows.map(|row| (&logits[row * classes..(row + 1) * classes], targets[row])).unzip();
-                all.push(time as f64 * softmax_cross_entropy(classes, &own.concat(), &told, &mut slopes));
+                all.push(count as f64 * softmax_cross_entropy(classes, &own.concat(), &told, &mut slopes));
             }
         }
         Ok(all)
@@ -304,6 +315,21 @@ impl Complete for Lm {
 impl Lm {
     fn stepper(&self) -> &Stepper {
         self.stepper.get_or_init(|| self.network.stepper(self.text.length - 1))
+    }
+
+    /// The same model, which also learns what is behind the end of examples: what it writes is read on there.
+    pub(super) fn beyond_the_end(self) -> Self {
+        Self { end: None, ..self }
+    }
+
+    /// The network's rows that tell a token up to the end of its example; of examples without an end, which is all, nothing.
+    fn told(&self, batch: &HostBatch) -> Option<Vec<u32>> {
+        self.end?;
+        let (length, tokens) = (self.text.length, batch.tokens());
+        let rows = tokens.chunks_exact(length).enumerate().flat_map(|(i, example)| {
+            (0..self.text.told(example)).map(move |t| self.shape.row([batch.len(), length - 1], i, t) as u32)
+        });
+        Some(rows.collect())
     }
 
     /// Goes down a loss other than its own.

@@ -95,7 +95,8 @@ impl Model for RelGan {
         let adam = Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, clip: 10.0, history: 0.0 };
         Ok(Self {
             config: config.clone(),
-            writer: Lm::new(&config.writer(), spec, seed, device)?,
+            // What is behind the end of a line is read by the discriminator, and is to be as in real ones.
+            writer: Lm::new(&config.writer(), spec, seed, device)?.beyond_the_end(),
             discriminator: Optimized::new(discriminator, adam),
             vocabulary,
             device: own,
@@ -288,7 +289,7 @@ mod tests {
     #[test]
     fn what_is_drawn_softly_becomes_tokens_that_are_as_likely_as_the_model_says() {
         let vocabulary = Vocabulary::Characters { characters: "abc".to_owned() };
-        let spec = DataSpec::Text(TextSpec { length: 4, vocabulary, start: 0, characters_per_token: 1.0 });
+        let spec = DataSpec::Text(TextSpec { length: 4, vocabulary, start: 0, characters_per_token: 1.0, end: None });
         let config = Config { width: 6, ..Config::default() };
         let model = RelGan::new(&config, &spec, 3, &Device::flex()).unwrap();
         let (n, turn) = (6_000, Turn { seed: 1, step: 1, steps: 10 });

@@ -9,8 +9,8 @@
 
 use burn::module::Module;
 use burn::prelude::*;
-use galatea_data::{DataSpec, HostBatch, HostTensor, settings};
-use galatea_kernels::burn::{cross_entropy, from_vec, to_vec};
+use galatea_data::{DataSpec, HostBatch, HostTensor, settings, told};
+use galatea_kernels::burn::{cross_entropy, from_vec, pick, to_vec};
 use galatea_kernels::random;
 
 use crate::nn::adversarial::Schedule;
@@ -63,7 +63,7 @@ const MOST: usize = 1 << 28;
 /// What examples are.
 #[derive(Clone, Debug)]
 enum Kind {
-    Text { vocabulary: usize, start: u32 },
+    Text { vocabulary: usize, start: u32, end: Option<u32> },
     Series { channels: usize, scale: Scale },
 }
 
@@ -138,7 +138,13 @@ impl Model for SeqVae {
             });
             let decoded = network.decode(network.before(&example, kept), z);
             let lost = match &example.told {
-                Told::Tokens(tokens) => cross_entropy(decoded, tokens).mul_scalar(example.time as f64),
+                Told::Tokens(tokens) => match &example.rows {
+                    Some(rows) => {
+                        let told: Vec<u32> = rows.iter().map(|row| tokens[*row as usize]).collect();
+                        cross_entropy(pick(decoded, rows), &told).mul_scalar(rows.len() as f64 / n as f64)
+                    }
+                    None => cross_entropy(decoded, tokens).mul_scalar(example.time as f64),
+                },
                 Told::Values(x) => network.gaussian(decoded, x.clone()).sum().div_scalar(n as f64),
             };
             let units = posterior.kl().mean_dim(0); // [1, latent]
@@ -317,17 +323,22 @@ impl SeqVae {
         self.check_examples(batch)?;
         let (n, length) = (batch.len(), self.shape[0]);
         match &self.kind {
-            Kind::Text { .. } => {
+            Kind::Text { end, .. } => {
                 let tokens = batch.tokens();
                 let at = |t: usize| tokens.iter().skip(t).step_by(length).copied();
                 let given = (0..length - 1).flat_map(at).collect();
-                Ok(Example { time: length - 1, given, told: Told::Tokens((1..length).flat_map(at).collect()) })
+                let rows = end.map(|_| {
+                    let rows =
+                        |(i, example): (usize, &[u32])| (0..told(example, *end)).map(move |t| (t * n + i) as u32);
+                    tokens.chunks_exact(length).enumerate().flat_map(rows).collect()
+                });
+                Ok(Example { time: length - 1, given, told: Told::Tokens((1..length).flat_map(at).collect()), rows })
             }
             Kind::Series { channels, scale } => {
                 let batch = Scale::reduced(Some(scale), batch);
                 let x = from_vec(batch.values.values.clone(), [n, length, *channels], device).swap_dims(0, 1);
                 let told = Told::Values(x.reshape([length * n, *channels]));
-                Ok(Example { time: length, given: Vec::new(), told })
+                Ok(Example { time: length, given: Vec::new(), told, rows: None })
             }
         }
     }
@@ -459,7 +470,8 @@ fn blocks(n: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
 fn kind_of(spec: &DataSpec) -> Result<(Kind, Vec<usize>)> {
     match (spec, Scale::of(spec)) {
         (DataSpec::Text(text), _) => {
-            Ok((Kind::Text { vocabulary: text.vocabulary.len(), start: text.start }, vec![text.length]))
+            let (vocabulary, start, end) = (text.vocabulary.len(), text.start, text.end);
+            Ok((Kind::Text { vocabulary, start, end }, vec![text.length]))
         }
         (DataSpec::Series(series), Some(scale)) => {
             let channels = series.channels.len();

@@ -26,7 +26,7 @@ pub(crate) fn specs() -> Vec<DataSpec> {
     };
     let text = |length, characters: &str| {
         let vocabulary = Vocabulary::Characters { characters: characters.to_owned() };
-        DataSpec::Text(TextSpec { length, vocabulary, start: 0, characters_per_token: 1.0 })
+        DataSpec::Text(TextSpec { length, vocabulary, start: 0, characters_per_token: 1.0, end: None })
     };
     let series = |length, channels: usize, classes: usize| {
         let names = (0..channels).map(|channel| format!("channel {channel}")).collect();
@@ -41,7 +41,11 @@ pub(crate) fn specs() -> Vec<DataSpec> {
     };
     let music = |length| DataSpec::Music(MusicSpec { length, resolution: 2, tempo: 90.0 });
     let pictures_and_points = [image(1, 12, 12, 3), image(3, 9, 14, 0), points(2, 0), points(5, 3)];
-    let texts = [text(9, "\nabcdefgh"), text(2, "a"), text(3, "ab")];
+    let lines = |length, characters: &str| match text(length, characters) {
+        DataSpec::Text(text) => DataSpec::Text(TextSpec { end: Some(0), ..text }),
+        other => other,
+    };
+    let texts = [text(9, "\nabcdefgh"), text(2, "a"), text(3, "ab"), lines(7, "\nabc"), lines(3, "\na")];
     pictures_and_points
         .into_iter()
         .chain(texts)

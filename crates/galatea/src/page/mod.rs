@@ -94,12 +94,12 @@ pub(crate) fn make(run: &Run, generator: &Generator, known: std::result::Result<
             picture(&write::lines::grid(&drawn, series, 8)?, 1, "samples")
         ));
     }
-    if let DataSpec::Music(_) = generator.spec() {
+    if generator.music().is_some() {
         let drawn = generator.sample(&SampleRequest::new(PREVIEW_SEED, ROLLS))?.values;
         sections.push(format!(
             "<h2>Samples</h2>\n<figure>{}<figcaption>The first {ROLLS} of seed {PREVIEW_SEED}, unselected: time to the right, \
              keys upwards.</figcaption></figure>",
-            picture(&write::roll::grid(&drawn, 2)?, 1, "samples")
+            picture(&write::overview(&drawn, generator.spec(), 2)?, 1, "samples")
         ));
     }
     match &known {
@@ -406,9 +406,9 @@ fn course(run: &Run) -> Result<Option<String>> {
 
 fn settings(run: &Run, spec: &DataSpec) -> Result<String> {
     let how = match spec {
+        spec if spec.music().is_some() => "-o music.mid",
         DataSpec::Text(_) => "--prompt TEXT",
         DataSpec::Table(_) => "-n 100 -o rows.csv",
-        DataSpec::Music(_) => "-o music.mid",
         _ => "-n 100 -o grid.png",
     };
     let config = run.config()?;
