@@ -20,7 +20,7 @@ fn session() -> Result<Box<dyn Session>> {
     settings.remove("train");
     let characters = (0..VOCABULARY).filter_map(|i| char::from_u32(u32::from('A') + i)).collect();
     let vocabulary = Vocabulary::Characters { characters };
-    let text = TextSpec { length: CONTEXT + 1, vocabulary, start: 0, characters_per_token: 1.0 };
+    let text = TextSpec { length: CONTEXT + 1, vocabulary, start: 0, end: None, characters_per_token: 1.0 };
     Ok(family.session(&settings, &DataSpec::Text(text), SEED, &Device::flex())?)
 }
 
