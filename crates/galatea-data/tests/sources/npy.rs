@@ -390,7 +390,7 @@ fn a_folder_of_arrays_is_series_and_no_window_reaches_over_two_of_them() {
     fs::write(folder.path().join("d.npy"), npy("'<f4'", "False", "(2, 2)", &floats([1.0, 2.0, f32::NAN, 4.0])))
         .unwrap();
     assert!(refusal(folder.path(), &series).contains("d.npy`: the value at [1, 0] is NaN"));
-    save("d.npy", 100_000, 2, 0.0);
+    save("d.npy", 400_000, 2, 0.0);
     let said = refusal(folder.path(), &DataOptions { memory_mib: 1, ..series.clone() });
     assert!(said.contains("1 MiB") || said.contains("`data.memory_mib` is 1"), "{said}");
     // With pictures beside them they are a folder of pictures.
