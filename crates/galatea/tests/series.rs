@@ -36,8 +36,9 @@ fn rgan_learns_an_autoregression() {
 
 #[test]
 fn timegan_learns_an_autoregression() {
-    let [frechet, autocorrelation] = apart("timegan", "train.steps=600");
-    assert!(frechet < 40.0 && autocorrelation < 0.12, "{frechet} {autocorrelation}");
+    let [frechet, autocorrelation] = apart("timegan", "train.steps=1500");
+    // One that stands still is 122 and 0.63 off.
+    assert!(frechet < 35.0 && autocorrelation < 0.35, "{frechet} {autocorrelation}");
 }
 
 #[test]

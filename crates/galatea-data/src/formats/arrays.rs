@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use super::{Format, files_in, is_folder_of, npy, plan, short_name};
-use crate::{DataOptions, Dataset, Error, Result, options::Plan, series::RawSeries};
+use crate::{DataOptions, Dataset, Error, Result, series::RawSeries};
 
 /// A folder of arrays.
 pub(super) struct Arrays;
@@ -26,14 +26,14 @@ impl Format for Arrays {
     }
 
     fn open(&self, source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
-        let (root, mut plan) = (Path::new(source), plan(options)?);
+        let (root, plan) = (Path::new(source), plan(options)?);
         if plan.window == 0 {
             return Err(Error::usage(format!("`{source}` is a folder of arrays, which is read as series"))
                 .with_hint("say how many moments an example has, with `--set data.window=24`; put pictures or points into one array"));
         }
         options.refuse_pictures(source, "series")?;
         let files = files_in(root, is_array)?;
-        let (memory_bytes, mut first) = (plan.memory_bytes, None);
+        let (mut bytes, mut first) = (0, None);
         let mut all =
             RawSeries { name: short_name(root), channels: vec![], pieces: vec![], labels: None, notes: vec![] };
         for file in &files {
@@ -53,9 +53,15 @@ impl Format for Arrays {
                 .with_hint("give the arrays of a folder the same channels, in the same order: [moments, channels]"));
             }
             first.get_or_insert(file);
-            let bytes = read.pieces.iter().map(|piece| size_of_val(&piece[..]) as u64).sum();
-            // What is left for the other files.
-            plan.memory_bytes = plan.memory_bytes.saturating_sub(bytes);
+            bytes += read.pieces.iter().map(|piece| size_of_val(&piece[..]) as u64).sum::<u64>();
+            if bytes > plan.memory_bytes {
+                let given = plan.memory_bytes >> 20;
+                return Err(Error::invalid(
+                    root,
+                    format!("the arrays need more than `data.memory_mib` gives, {given} MiB"),
+                )
+                .with_hint("raise `data.memory_mib`, or give fewer arrays"));
+            }
             all.channels = read.channels;
             all.pieces.extend(read.pieces);
         }
@@ -65,7 +71,7 @@ impl Format for Arrays {
         }
         let moments: usize = all.pieces.iter().map(|piece| piece.len() / all.channels.len().max(1)).sum();
         all.notes.push(format!("{} arrays of {moments} moments in all; no window reaches over two", all.pieces.len()));
-        all.finish(&Plan { memory_bytes, ..plan })
+        all.finish(&plan)
     }
 }
 

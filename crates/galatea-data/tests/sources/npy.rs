@@ -392,7 +392,13 @@ fn a_folder_of_arrays_is_series_and_no_window_reaches_over_two_of_them() {
     assert!(refusal(folder.path(), &series).contains("d.npy`: the value at [1, 0] is NaN"));
     save("d.npy", 400_000, 2, 0.0);
     let said = refusal(folder.path(), &DataOptions { memory_mib: 1, ..series.clone() });
-    assert!(said.contains("1 MiB") || said.contains("`data.memory_mib` is 1"), "{said}");
+    assert!(said.contains("`data.memory_mib` is 1 |"), "{said}");
+    // Two that go into memory each, and not together.
+    for name in ["d.npy", "e.npy"] {
+        save(name, 80_000, 2, 0.0);
+    }
+    let said = refusal(folder.path(), &DataOptions { memory_mib: 1, ..series.clone() });
+    assert!(said.contains("the arrays need more than `data.memory_mib` gives, 1 MiB"), "{said}");
     // With pictures beside them they are a folder of pictures.
     fs::write(folder.path().join("a.png"), "").unwrap();
     assert!(refusal(folder.path(), &series).contains("a.png"));

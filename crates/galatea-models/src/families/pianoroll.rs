@@ -112,10 +112,12 @@ impl Model for PianoRoll {
         summary: "keys that are independent given the frames before, as in the tables of papers: some 300,000 weights",
         settings: r#"
             outputs = "independent"
-            width = 200
-            dropout = 0.1
+            width = 190
+            dropout = 0.22
             input_dropout = 0.0
             learning_rate = 4e-3
+            weight_decay = 0.05
+            ema = 0.998
         "#,
     }];
 
