@@ -4,6 +4,7 @@ Forest, and PyOD's VAE and AutoEncoder, on the same arrays.
     cargo build --release -p galatea-cli
     python bench/peers/anomalies.py [CLASSES [SEEDS [METHODS]]]     such as `0,1,2 0,1,2 galatea,pca`
     python bench/peers/anomalies.py speed      examples scored per second, by reconstruction through networks of the same widths
+    python bench/peers/anomalies.py alarms     false alarms of `galatea detect` over 20 random splits of normal digits
 
 Needs pyod (with torch), scikit-learn and numpy. Of each class of the embedded digits 90 % are trained on; the others of it and
 all other digits are tested. No label is used to choose anything. With METHODS, only those are run.
@@ -132,9 +133,43 @@ def speed():
     note("pytorch", pytorch)
 
 
+def alarms(splits=20, each=1000):
+    """Of a model of 4,000 digits: how many of 1,000 others it flags, the threshold set by another 1,000, split anew each time."""
+    pictures, _ = digits()
+    order = np.random.default_rng(0).permutation(len(pictures))
+    train, pool = order[:4000], order[4000:]
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(f"{folder}/train.npy", pictures[train])
+        common = ["--runs", f"{folder}/runs", "--quiet"]
+        settings = ["eval.samples=0", "monitor=off", "train.sample_every=0"]
+        command = [OURS, "train", "--for", "detect", "--data", f"{folder}/train.npy", *common, "--set", *settings]
+        subprocess.run(command, capture_output=True, check=True)
+        counts = {rate: [] for rate in (0.01, 0.05)}
+        for split in range(splits):
+            some = np.random.default_rng(1 + split).permutation(pool)[: 2 * each]
+            np.save(f"{folder}/normal.npy", pictures[some[:each]])
+            np.save(f"{folder}/new.npy", pictures[some[each:]])
+            for rate, flagged in counts.items():
+                ask = [OURS, "detect", "1", f"{folder}/new.npy", "--normal", f"{folder}/normal.npy", "--json"]
+                ask += ["--false-alarms", str(rate), "--runs", f"{folder}/runs"]
+                lines = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.splitlines()
+                flagged.append(sum(json.loads(line)["flagged"] for line in lines))
+    for rate, flagged in counts.items():
+        n = each - min(300, each // 4)
+        # The rate of one split is a beta variable, and its count of flagged ones is binomial: deviation of the mean of all.
+        allowed = int(rate * (n + 1))
+        mean = allowed / (n + 1)
+        deviation = (mean * (1 - mean) / (n + 2) + mean * (1 - mean) / each) ** 0.5 / splits**0.5
+        rates = np.array(flagged) / each
+        print(f"promised {rate:.2%}: flagged {rates.mean():.2%} over {splits} splits ({rates.min():.2%} to {rates.max():.2%})")
+        print(f"  95 % of such means are within {mean - 1.96 * deviation:.2%} to {mean + 1.96 * deviation:.2%}")
+
+
 def main():
     if sys.argv[1:] == ["speed"]:
         return speed()
+    if sys.argv[1:] == ["alarms"]:
+        return alarms()
     given = sys.argv[1:] + ["0,1,2,3,4,5,6,7,8,9", "0,1,2", ",".join(METHODS)][len(sys.argv) - 1 :]
     classes, seeds = ([int(x) for x in text.split(",")] for text in given[:2])
     pictures, labels = digits()

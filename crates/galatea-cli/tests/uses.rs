@@ -286,6 +286,7 @@ fn what_cannot_be_done_is_said() {
         &["detect", "1", "digits", "--score", "elbo", "--false-alarms", "0.2"],
         &["detect", "1", "digits", "--false-alarms", "0.0001"],
         &["detect", "1", "digits", "--features", "nose"],
+        &["detect", "1", "digits", "--feature-weights", "nose.safetensors"],
         &["detect", "1", "ring"],
     ] {
         said.push_str(&format!("{}\n{}\n", arguments.join(" "), folder.refused(arguments)));

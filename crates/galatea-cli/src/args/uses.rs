@@ -94,6 +94,10 @@ pub(crate) struct DetectArgs {
     #[arg(long, value_name = "NAME", default_value = "none")]
     pub(crate) features: String,
 
+    /// What features need that take weights: a file, or of `trained` a run
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    pub(crate) feature_weights: Option<PathBuf>,
+
     /// Normal examples that set the threshold, none of which was trained on [default: what the run held back]
     #[arg(long, value_name = "SRC", value_hint = ValueHint::AnyPath)]
     pub(crate) normal: Option<String>,

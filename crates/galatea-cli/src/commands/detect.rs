@@ -35,6 +35,7 @@ pub(crate) fn run(args: &DetectArgs, common: &Common) -> Result<ExitCode> {
         score: args.score.clone(),
         normal: args.normal.clone(),
         features: args.features.clone(),
+        feature_weights: args.feature_weights.clone(),
         settings: args.set.clone(),
     };
     // What is not there is said before anything takes long.

@@ -6,7 +6,7 @@ mod gaussian;
 mod pretended;
 mod scores;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use galatea_data::{DataSpec, Dataset, HostBatch, HostTensor};
@@ -48,13 +48,22 @@ pub struct DetectOptions {
     pub normal: Option<String>,
     /// What neighbours are looked for by: the name of features, or `none`.
     pub features: String,
+    /// The weights of features that need some: a file, or a run of a model that reads.
+    pub feature_weights: Option<PathBuf>,
     /// `data.KEY=VALUE` pairs, for `normal`.
     pub settings: Vec<String>,
 }
 
 impl Default for DetectOptions {
     fn default() -> Self {
-        Self { false_alarms: 0.01, score: "auto".into(), normal: None, features: "none".into(), settings: Vec::new() }
+        Self {
+            false_alarms: 0.01,
+            score: "auto".into(),
+            normal: None,
+            features: "none".into(),
+            feature_weights: None,
+            settings: Vec::new(),
+        }
     }
 }
 
@@ -127,7 +136,7 @@ impl<'a> Detector<'a> {
             (None, Some((data, split))) => {
                 let normal = shuffled(&evenly(&*data, &split.held_back, most(MOST_NORMAL, generator))?);
                 let learnt = evenly(&*data, &split.train, most(MOST_LEARNT, generator))?;
-                (normal, learnt, open_features(&options.features, &*data, &split.train)?)
+                (normal, learnt, open_features(options, &*data, &split.train)?)
             }
             (Some(source), own) => {
                 let names = std::slice::from_ref(source);
@@ -136,7 +145,7 @@ impl<'a> Detector<'a> {
                 match own {
                     Some((data, split)) => {
                         let learnt = evenly(&*data, &split.train, most(MOST_LEARNT, generator))?;
-                        (some(&all, MOST_NORMAL), learnt, open_features(&options.features, &*data, &split.train)?)
+                        (some(&all, MOST_NORMAL), learnt, open_features(options, &*data, &split.train)?)
                     }
                     // Without those that were learnt, half of the normal ones stand for them.
                     None if all.rows() < 2 => return Err(too_few()),
@@ -374,13 +383,21 @@ fn some(examples: &HostTensor, most: usize) -> HostTensor {
 }
 
 /// The features that are named, ready for such data.
-fn open_features(name: &str, data: &dyn Dataset, learn: &[usize]) -> Result<Option<Arc<dyn Features>>> {
+fn open_features(options: &DetectOptions, data: &dyn Dataset, learn: &[usize]) -> Result<Option<Arc<dyn Features>>> {
+    let name = options.features.as_str();
     if name == "none" {
-        return Ok(None);
+        return match options.feature_weights {
+            None => Ok(None),
+            Some(_) => Err(Error::usage(
+                "weights are named, and no features that take any",
+                "name them too: `--features trained --feature-weights RUN`",
+            )),
+        };
     }
     let cache = crate::evaluation::cache();
     let opening = features::Opening {
         learn: Some(features::Learn { data, examples: learn }),
+        weights: options.feature_weights.as_deref(),
         cache: cache.as_deref(),
         ..features::Opening::new(data.spec())
     };
