@@ -68,9 +68,9 @@ def trees(program, folder, digits):
     result = {"case": "chow-liu", "columns": columns.shape[1], "edges": len(mine), "same": len(mine & set(found.edges()))}
     result |= {"galatea": ours["seconds"], "pgmpy": theirs, "ratio": ours["seconds"] / theirs}
     # What the same rows cost by either, in nats: a sum over columns, each given the column before it in the tree.
-    judged = subprocess.run([program, "eval", run, "--against", "digits.csv", "-n", "10000", "--json", "--quiet"], cwd=folder, check=True, capture_output=True, text=True)
-    rows = [json.loads(line) for line in judged.stdout.splitlines()]
-    values = {row["number"]: row["value"] for line in rows for row in line.get("rows", [line]) if "number" in row}
+    judge = [program, "eval", run, "--against", "digits.csv", "-n", "10000", "--json", "--quiet"]
+    judged = subprocess.run(judge, cwd=folder, check=True, capture_output=True, text=True).stdout
+    values = {row["number"]: row["value"] for row in json.loads(judged)["report"]["rows"]}
     total = 0.0
     for name in table.columns:
         factor = model.get_cpds(name)
