@@ -130,8 +130,8 @@ fn merge(word: &[u32], pair: Pair, new: u32) -> Vec<u32> {
     out
 }
 
-/// The tokens of a text.
-pub(crate) fn encode(text: &str, merges: &[Pair]) -> Result<Vec<u32>> {
+/// The tokens of each of some texts.
+pub(crate) fn encode(texts: &[&str], merges: &[Pair]) -> Result<Vec<Vec<u32>>> {
     let spellings = spellings(merges)?;
     let known: HashMap<&[u8], u32> = spellings.iter().map(Vec::as_slice).zip(0..).collect();
     let token = |bytes: &[u8]| known.get(bytes).copied().unwrap_or(0);
@@ -144,24 +144,25 @@ pub(crate) fn encode(text: &str, merges: &[Pair]) -> Result<Vec<u32>> {
         })
         .collect();
     let mut seen: HashMap<&str, Vec<u32>> = HashMap::new();
-    let mut tokens = Vec::new();
-    for word in words(text) {
-        let spelt = seen.entry(word).or_insert_with(|| {
-            let mut spelt: Vec<u32> = word.as_bytes().chunks(1).map(token).collect();
-            // The earliest merge that there is, until there is none.
-            let next = |spelt: &[u32]| {
-                let found =
-                    spelt.windows(2).filter_map(|two| ranks.get(&(two[0], two[1])).map(|of| (of, (two[0], two[1]))));
-                found.min_by_key(|((rank, _), _)| *rank).map(|((_, new), pair)| (pair, *new))
-            };
-            while let Some((pair, new)) = next(&spelt) {
-                spelt = merge(&spelt, pair, new);
-            }
-            spelt
-        });
-        tokens.extend_from_slice(spelt);
-    }
-    Ok(tokens)
+    let mut spell = |word| {
+        seen.entry(word)
+            .or_insert_with(|| {
+                let mut spelt: Vec<u32> = word.as_bytes().chunks(1).map(token).collect();
+                // The earliest merge that there is, until there is none.
+                let next = |spelt: &[u32]| {
+                    let found = spelt
+                        .windows(2)
+                        .filter_map(|two| ranks.get(&(two[0], two[1])).map(|of| (of, (two[0], two[1]))));
+                    found.min_by_key(|((rank, _), _)| *rank).map(|((_, new), pair)| (pair, *new))
+                };
+                while let Some((pair, new)) = next(&spelt) {
+                    spelt = merge(&spelt, pair, new);
+                }
+                spelt
+            })
+            .clone()
+    };
+    Ok(texts.iter().map(|text| words(text).flat_map(&mut spell).collect()).collect())
 }
 
 /// The words of a text, which are together the text: `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
@@ -233,7 +234,7 @@ mod tests {
         for sample in golden["samples"].as_array().unwrap() {
             let text = sample["text"].as_str().unwrap();
             let ids: Vec<u32> = serde_json::from_value(sample["ids"].clone()).unwrap();
-            let found = encode(text, &merges).unwrap();
+            let found = encode(&[text], &merges).unwrap().concat();
             assert_eq!(found, ids, "{text:?}");
             let bytes: Vec<u8> = found.iter().flat_map(|token| spelt[*token as usize].clone()).collect();
             assert_eq!(bytes, text.as_bytes());
@@ -244,7 +245,7 @@ mod tests {
     fn there_are_no_more_merges_than_pairs_that_occur_twice() {
         assert_eq!(train("abab", 300), [(64, 65)]);
         assert!(train("abcdefg", 300).is_empty() && train("", 300).is_empty());
-        assert!(encode("", &[]).unwrap().is_empty());
+        assert!(encode(&[""], &[]).unwrap().concat().is_empty());
         assert!(spellings(&[(3, 999)]).is_err());
     }
 }

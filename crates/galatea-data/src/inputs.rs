@@ -59,8 +59,17 @@ impl Inputs {
                 return Ok(());
             }
         }
-        let set = formats::open(name, options)?;
-        if set.spec().shape() != self.spec.shape() {
+        let set = match (&self.spec, self.spec.music()) {
+            (DataSpec::Text(text), Some(music)) => {
+                let resolution = Some(music.resolution);
+                let options = DataOptions { resolution, context: text.length - 1, ..options.clone() };
+                formats::open(name, &options)?
+            }
+            // In the tokens of the model: those of another text are others.
+            (DataSpec::Text(known), None) => formats::open_text(name, options, Some(known))?,
+            _ => formats::open(name, options)?,
+        };
+        if !set.spec().reads_like(&self.spec) {
             let problem = format!("`{name}` holds {}, and the model takes {}", set.spec(), self.spec);
             return Err(Error::usage(problem).with_hint("name data like those that it was trained on"));
         }

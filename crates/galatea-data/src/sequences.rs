@@ -50,9 +50,15 @@ pub(crate) fn lines(raw: RawText, plan: &Plan, known: Option<&TextSpec>) -> Resu
     notes.extend(vocabulary.checked(&source, plan, known)?);
     let end = vocabulary.encode(LINE_END)?.pop();
     let (mut sequences, mut characters, mut count, mut longest) = (Vec::with_capacity(lines.len()), 0, 0, 0);
-    for (line, group) in lines.iter().zip(order.iter().map(|at| groups[*at])) {
+    // A line with a character that is not known is looked for by itself, to be named.
+    let all = vocabulary.encode_all(&lines).map_err(|error| {
+        let unknown = lines.iter().find(|line| vocabulary.encode(line).is_err()).copied().unwrap_or_default();
+        let hint = error.hint().unwrap_or_default().to_owned();
+        Error::invalid(&source, format!("in the line `{}`: {error}", crate::text::shortened(unknown, 60)))
+            .with_hint(hint)
+    })?;
+    for ((line, mut tokens), group) in lines.iter().zip(all).zip(order.iter().map(|at| groups[*at])) {
         characters += line.chars().count() + 1;
-        let mut tokens = vocabulary.encode(line)?;
         tokens.extend(end);
         (count, longest) = (count + tokens.len(), longest.max(tokens.len()));
         sequences.push(Sequence { tokens, group, portion: None });

@@ -108,6 +108,20 @@ impl DataSpec {
         }
     }
 
+    /// Whether examples of either mean the same to a model: they have one shape and, of text, one vocabulary.
+    pub fn reads_like(&self, other: &Self) -> bool {
+        let same_tokens = match (self, other) {
+            (Self::Text(own), Self::Text(other)) => match (&own.vocabulary, &other.vocabulary) {
+                (Vocabulary::Events { resolution: own, .. }, Vocabulary::Events { resolution: other, .. }) => {
+                    own == other
+                }
+                (own, other) => own == other,
+            },
+            _ => true,
+        };
+        same_tokens && self.shape() == other.shape()
+    }
+
     /// What is said of music, whether it is read as piano rolls or as events.
     pub fn music(&self) -> Option<MusicSpec> {
         match self {

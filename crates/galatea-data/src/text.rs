@@ -146,9 +146,17 @@ impl Vocabulary {
     /// # Errors
     /// With the first character that is not in the vocabulary, and where it is.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        Ok(self.encode_all(&[text])?.concat())
+    }
+
+    /// The tokens of each of some texts.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_all(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>> {
         let characters = match self {
             Self::Characters { characters } => characters,
-            Self::Bpe { merges } => return bpe::encode(text, merges),
+            Self::Bpe { merges } => return bpe::encode(texts, merges),
             Self::Events { .. } => {
                 return Err(Error::usage("the model was trained on music, which is no text")
                     .with_hint("name a MIDI file, or lists of pitches in JSON"));
@@ -162,7 +170,7 @@ impl Vocabulary {
                     .with_hint(format!("it was trained on data without it; it knows {shown}"))
             })
         };
-        text.chars().enumerate().map(token).collect()
+        texts.iter().map(|text| text.chars().enumerate().map(token).collect()).collect()
     }
 
     /// The text of `tokens`; what is no token is passed over.
@@ -231,7 +239,7 @@ impl Decoder {
 }
 
 /// The first characters of a text, in quotes.
-fn shortened(text: &str, most: usize) -> String {
+pub(crate) fn shortened(text: &str, most: usize) -> String {
     let first: String = text.chars().take(most).collect();
     if first.len() < text.len() { format!("{first:?} and more") } else { format!("{first:?}") }
 }

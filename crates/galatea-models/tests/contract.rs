@@ -470,6 +470,9 @@ fn likelihoods_are_of_examples_and_sum_to_one() {
             }
             assert_ne!(others, examples);
             assert_eq!(likelihood.nats(&others).unwrap(), all, "{} tells what is behind the end", family.info().name);
+            if let Some(states) = session.as_states() {
+                assert_eq!(states.states(&others).unwrap(), states.states(&examples).unwrap());
+            }
         }
         let wrong = HostBatch {
             values: HostTensor::new([1, spec.elements() + 1], vec![0.0; spec.elements() + 1]),

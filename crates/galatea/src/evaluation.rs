@@ -305,8 +305,14 @@ fn check_probabilities(points: &Points, path: &Path) -> Result<()> {
 }
 
 pub(crate) fn same_shape(data: &DataSpec, what: &str, other: &DataSpec) -> Result<()> {
-    if data.shape() == other.shape() {
+    if data.reads_like(other) {
         return Ok(());
+    }
+    if data.shape() == other.shape() {
+        return Err(Error::usage(
+            format!("the tokens of the data are others than what {what}"),
+            "leave out what changes them, such as `data.resolution` and `data.tokens`",
+        ));
     }
     Err(Error::usage(
         format!("the data are {data}, and {what} {other}"),
@@ -368,9 +374,13 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
     if data.spec().music().is_some() {
         eval.check_features(data.spec())?;
         let count = eval.samples.min(split.held_back.len());
-        let told = match session.as_likelihood() {
-            Some(_) => Some(likelihood::read(session, data, &split.held_back, eval.samples)?),
-            None => None,
+        let mut report = match session.as_likelihood() {
+            Some(_) => likelihood::read(session, data, &split.held_back, eval.samples)?.report(data.spec()),
+            // Events are a text, and what reads it may tell how likely it is by draws.
+            None if likelihood::is_way_of(data.spec()) && session.as_score().is_some() => {
+                likelihood::report(session, data, split, eval)?
+            }
+            None => Report { samples: count, real: count, ..Report::default() },
         };
         let [unseen, seen] = [(&split.held_back, count), (&split.train, MAX_PIECES)].map(|(of, most)| {
             let count = most.min(of.len());
@@ -382,7 +392,6 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
         let samples = pieces(count, data.spec(), &|range| {
             Ok(session.sample(&SampleRequest { range, ..SampleRequest::new(eval.seed, 0) })?.values)
         })?;
-        let mut report = told.map_or_else(Report::default, |told| told.report(data.spec()));
         report.rows.extend(galatea_metrics::music::rows(&samples, &unseen?, &seen?));
         report.notes.push(
             "a note is as long as its frames: one that is struck again at once is taken for one that sounds on"

@@ -47,7 +47,7 @@ impl Generator {
             let batch = data.batch(some)?;
             let mut found = states.states(&batch)?;
             if let DataSpec::Text(text) = spec {
-                // What is behind the end of an example is none of it.
+                // What is behind the end of an example is none of it, should a model have told of it.
                 let tokens = batch.tokens();
                 let examples = tokens.chunks_exact(text.length);
                 found.iter_mut().zip(examples).for_each(|(states, example)| states.truncate(text.told(example) + 1));

@@ -247,6 +247,10 @@ impl<'a> Target<'a> {
     /// Refuses what samples of this kind cannot be written as.
     pub(crate) fn check_for(&self, spec: &DataSpec) -> Result<()> {
         let (what, hint) = match (self, spec) {
+            (Self::Grid(_), DataSpec::Text(_)) if spec.music().is_some() => return Ok(()),
+            (Self::Text(_) | Self::Animation(_) | Self::Folder(_), DataSpec::Text(_)) if spec.music().is_some() => {
+                ("music so", "use .png (piano rolls)")
+            }
             (Self::Text(_), DataSpec::Text(_)) | (Self::Stdout, _) => return Ok(()),
             (_, DataSpec::Text(_)) => ("text so", "use .txt"),
             (Self::Text(_), _) => ("such samples as `.txt`", "use .png, .npy or .csv"),

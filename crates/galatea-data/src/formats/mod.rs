@@ -72,11 +72,11 @@ pub static FORMATS: &[&dyn Format] = &[
     &synthetic::AR,
     &downloaded::Downloaded,
     &csv::Csv,
-    &arrays::Arrays,
     &npy::Npy,
     &idx::Idx,
     &chorales::Chorales,
     &midi::Midi,
+    &arrays::Arrays,
     &text::Text,
     &folder::Folder,
 ];

@@ -324,10 +324,10 @@ impl Model for Hmm {
 impl States for Hmm {
     fn states(&self, examples: &HostBatch) -> Result<Vec<Vec<(usize, f64)>>> {
         let values = self.data.scaled(examples)?;
-        let [length, width] = self.data.sizes();
+        let sequences = self.data.sequences(&values);
         let chain = &self.chains[0];
         let of = |i: usize| {
-            let sequence = &values[i * length * width..(i + 1) * length * width];
+            let sequence = sequences[i];
             let (path, posterior) = (chain.viterbi(sequence).0, chain.posterior(sequence));
             path.into_iter().enumerate().map(|(t, state)| (state, posterior[t * chain.states + state])).collect()
         };
