@@ -2,6 +2,7 @@
 
     cargo build --release -p galatea-cli
     python bench/peers/autoencoders.py vae,iwae [EPOCHS [SEED]] [--averaged]
+    python bench/peers/autoencoders.py products     what the matrix products of an epoch take by themselves in PyTorch
 
 Needs pythae (with torch) and numpy. Data are the embedded 10,000 digits, black and white by a threshold of one half, 9,000
 to train on and 1,000 to test with: those that Galatea holds back, whose numbers are in `digits-held-back.txt`. Both networks
@@ -117,11 +118,38 @@ def ours(kind, epochs, seed, more):
         return seconds / epochs, value["value"]
 
 
+def products(kind):
+    """Seconds of an epoch in which PyTorch multiplies the matrices of each step and does nothing else."""
+    draws = 50 if kind == "iwae" else 1
+    layers = [(BATCH, 784, HIDDEN), (BATCH, HIDDEN, 2 * LATENT), (draws * BATCH, LATENT, HIDDEN), (draws * BATCH, HIDDEN, 784)]
+    work = []
+    for number, (n, i, o) in enumerate(layers):
+        x, w, g = torch.randn(n, i), torch.randn(i, o), torch.randn(n, o)
+        work += [(x, w, torch.empty(n, o)), (x.t(), g, torch.empty(i, o))]
+        if number:
+            work.append((g, w.t(), torch.empty(n, i)))
+
+    def step():
+        for a, b, out in work:
+            torch.mm(a, b, out=out)
+
+    times = []
+    for _ in range(12):
+        begun = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - begun)
+    return 90 * float(np.median(times[2:]))
+
+
 def main():
+    torch.set_num_threads(os.cpu_count())
+    if sys.argv[1:] == ["products"]:
+        for kind in ["vae", "iwae"]:
+            print(f"{kind}: the products of an epoch take {products(kind):.3f} s in PyTorch")
+        return
     kinds = sys.argv[1].split(",")
     numbers = [x for x in sys.argv[2:] if x.isdigit()]
     epochs, seed = (int(x) for x in numbers + ["100", "0"][len(numbers) :])
-    torch.set_num_threads(os.cpu_count())
     train, test = digits()
     assert (len(train), len(test)) == (9000, 1000)
     for kind in kinds:
