@@ -67,6 +67,7 @@ impl Inputs {
             }
             // In the tokens of the model: those of another text are others.
             (DataSpec::Text(known), None) => formats::open_text(name, options, Some(known))?,
+            (DataSpec::Table(known), _) => formats::open_table(name, options, known)?,
             _ => formats::open(name, options)?,
         };
         if !set.spec().reads_like(&self.spec) {

@@ -28,7 +28,7 @@ pub use augment::{AugmentOptions, augment, between_pixels};
 pub use batch::{HostBatch, HostTensor};
 pub use dataset::{Dataset, Portion};
 pub use error::{Error, Result, io_hint};
-pub use formats::{open, open_text};
+pub use formats::{open, open_table, open_text};
 pub use inputs::Inputs;
 pub use music::MusicSpec;
 pub use options::{Channels, DataOptions, Examples, Fit, Missing, Tokens};

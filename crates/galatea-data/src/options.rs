@@ -84,7 +84,7 @@ settings! {
         background: String = "white".into();
         /// 1 (grey), 3 (RGB), or `auto`: grey if all pictures are.
         channels: Channels = Channels::Auto;
-        /// Only so many examples, drawn evenly over all; of a toy distribution, so many in place of 100,000.
+        /// Only so many examples, lines or pieces, drawn evenly over all; of a toy distribution, so many in place of 100,000.
         limit: Option<usize> = None;
         /// Only these classes, by name, separated by commas: `3,5`.
         classes: String = String::new();

@@ -108,7 +108,8 @@ impl DataSpec {
         }
     }
 
-    /// Whether examples of either mean the same to a model: they have one shape and, of text, one vocabulary.
+    /// Whether examples of either mean the same to a model: they are of one kind and shape and, of text and tables, of one
+    /// vocabulary.
     pub fn reads_like(&self, other: &Self) -> bool {
         let same_tokens = match (self, other) {
             (Self::Text(own), Self::Text(other)) => match (&own.vocabulary, &other.vocabulary) {
@@ -117,7 +118,8 @@ impl DataSpec {
                 }
                 (own, other) => own == other,
             },
-            _ => true,
+            (Self::Table(own), Self::Table(other)) => own == other,
+            _ => self.kind() == other.kind(),
         };
         same_tokens && self.shape() == other.shape()
     }

@@ -86,6 +86,39 @@ impl RawTable {
 }
 
 /// A data set of rows.
+/// The rows of a table, of which `given` is said, by the columns and values of `known`.
+///
+/// # Errors
+/// If columns are others, or have a value that is not known.
+pub(crate) fn recoded(
+    set: &dyn Dataset,
+    given: &TableSpec,
+    known: &TableSpec,
+    source: &str,
+) -> Result<Arc<dyn Dataset>> {
+    let names = |spec: &TableSpec| spec.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>().join(", ");
+    if names(given) != names(known) {
+        return Err(Error::usage(format!("`{source}` has the columns {}, not {}", names(given), names(known)))
+            .with_hint("name a table with the columns that the model was trained on, in their order"));
+    }
+    let mut places = Vec::new();
+    for (given, known) in given.columns.iter().zip(&known.columns) {
+        let place = |value: &String| {
+            known.values.iter().position(|known| known == value).map(|at| at as f32).ok_or_else(|| {
+                Error::usage(format!("`{source}` has `{value}` in the column `{}`, which was never seen", known.name))
+                    .with_hint(format!("values are {}", crate::text::shortened(&known.values.join(", "), 200)))
+            })
+        };
+        places.push(given.values.iter().map(place).collect::<Result<Vec<f32>>>()?);
+    }
+    let width = known.columns.len();
+    let mut values = set.batch(&(0..set.len()).collect::<Vec<_>>())?.values.values;
+    for row in values.chunks_exact_mut(width) {
+        row.iter_mut().zip(&places).for_each(|(value, places)| *value = places[*value as usize]);
+    }
+    Ok(Arc::new(TableSet::new(set.name().to_owned(), known.clone(), values, set.notes(), set.warnings())))
+}
+
 struct TableSet {
     name: String,
     spec: DataSpec,

@@ -27,8 +27,16 @@ fn draw(len: usize) -> Vec<f32> {
 }
 
 /// Layers of `gan` at batches of 32 and 256, and what is left of a generous cache.
-const LINEAR: [LinearShape; 6] =
-    [[32, 256, 512], [32, 512, 1024], [32, 1024, 784], [256, 512, 1024], [64, 6272, 1], [1024, 1024, 1024]];
+const LINEAR: [LinearShape; 8] = [
+    [32, 256, 512],
+    [32, 512, 1024],
+    [32, 1024, 784],
+    [256, 512, 1024],
+    [64, 6272, 1],
+    [1024, 1024, 1024],
+    [100, 784, 400],
+    [5000, 400, 784],
+];
 
 fn products([m, inputs, outputs]: LinearShape) -> ItemsCount {
     ItemsCount::new(2 * m * inputs * outputs)

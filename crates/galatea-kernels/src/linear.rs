@@ -8,7 +8,7 @@ use crate::buffer::Buffer;
 use crate::layout::{Panels, pack_columns, pack_rows};
 use crate::pool::{Shared, parallel_chunks, parallel_for, threads};
 use crate::simd::{Simd, panel_width, simd_fn};
-use crate::tile::{Run, Start, Tile, WHOLE};
+use crate::tile::{DEPTH, Run, Start, Tile, WHOLE};
 
 /// `m`, `inputs`, `outputs`.
 pub type LinearShape = [usize; 3];
@@ -108,7 +108,8 @@ simd_fn! {
         let tile = Tile { b: b.as_ptr(), runs: WHOLE, len: depth, a_step: 1, b_step, start, columns, rows: 0 };
         // SAFETY: lengths were checked; each task writes its own rows and columns.
         unsafe {
-            tile.rows::<S>(rows, |i| (a.as_ptr().add(i * depth), out.at(at + i * stride)), |row| apply::<S>(function, row));
+            let row = |i: usize| (a.as_ptr().add(i * depth), out.at(at + i * stride));
+            tile.deep_rows::<S>(rows, row, |row| apply::<S>(function, row));
         }
     }
 }
@@ -165,24 +166,32 @@ pub(crate) fn weight_gradient([m, inputs, outputs]: LinearShape, x: &[f32], g: &
     assert!(x.len() == m * inputs && dw.len() == inputs * outputs, "a row of `x` for each of `g`");
     let width = panel_width();
     let panels = outputs.div_ceil(width);
-    let block = inputs.div_ceil((8 * threads()).div_ceil(panels.max(1))).next_multiple_of(8).max(32);
+    // Of many examples a part is in the second cache while some panels pass it.
+    let together = if m > 2 * DEPTH { 4 } else { 1 };
+    let groups = panels.div_ceil(together);
+    let block = inputs.div_ceil((8 * threads()).div_ceil(groups.max(1))).next_multiple_of(8).max(32);
     let out = Shared::new(dw);
-    tasks(panels * inputs.div_ceil(block), m * inputs * outputs, |task| {
-        let (panel, row) = (task % panels, task / panels * block);
-        let columns = width.min(outputs - panel * width);
+    tasks(groups * inputs.div_ceil(block), m * inputs * outputs, |task| {
+        let (group, row) = (task % groups * together, task / groups * block);
         let rows = block.min(inputs - row);
-        sum_of_outer(
-            [rows, m],
-            x.get(row..).unwrap_or_default(),
-            inputs,
-            g.panel(panel),
-            width,
-            Start::Zero,
-            out,
-            row * outputs + panel * width,
-            outputs,
-            columns,
-        );
+        for first in (0..m.max(1)).step_by(DEPTH) {
+            let depth = DEPTH.min(m - first);
+            for panel in group..(group + together).min(panels) {
+                let columns = width.min(outputs - panel * width);
+                sum_of_outer(
+                    [rows, depth],
+                    x.get(first * inputs + row..).unwrap_or_default(),
+                    inputs,
+                    &g.panel(panel)[first * width..],
+                    width,
+                    if first == 0 { Start::Zero } else { Start::Accumulate },
+                    out,
+                    row * outputs + panel * width,
+                    outputs,
+                    columns,
+                );
+            }
+        }
     });
 }
 
@@ -206,7 +215,7 @@ simd_fn! {
         let runs: &[Run] = WHOLE;
         let tile = Tile { b: b.as_ptr(), runs, len: depth, a_step, b_step, start, columns, rows: 0 };
         // SAFETY: lengths were checked; each task writes its own rows and columns.
-        unsafe { tile.rows::<S>(rows, |i| (a.as_ptr().add(i), out.at(at + i * stride)), |_| {}) }
+        unsafe { tile.deep_rows::<S>(rows, |i| (a.as_ptr().add(i), out.at(at + i * stride)), |_| {}) }
     }
 }
 

@@ -242,10 +242,16 @@ impl Inverter {
     }
 
     /// As [`encode`](Self::encode), and then the search from there: latent vectors from which what is drawn is nearer to the pictures.
+    /// `tell` is told of pictures done.
     ///
     /// # Errors
     /// As there.
-    pub fn search(&self, session: &dyn Session, examples: &HostBatch) -> Result<(HostTensor, Option<Vec<u32>>)> {
+    pub fn search(
+        &self,
+        session: &dyn Session,
+        examples: &HostBatch,
+        tell: &mut dyn FnMut(usize),
+    ) -> Result<(HostTensor, Option<Vec<u32>>)> {
         let (invert, _) = abilities(session)?;
         let (mut latents, labels) = self.encode(examples)?;
         for block in blocks(examples.len()) {
@@ -270,6 +276,7 @@ impl Inverter {
                     *z -= rate * (first[at] / bias_1) / ((second[at] / bias_2).sqrt() + 1e-8);
                 }
             }
+            tell(block.end);
             for (row, (_, found)) in block.zip(best) {
                 latents.values[row * self.latent..][..found.len()].copy_from_slice(&found);
             }

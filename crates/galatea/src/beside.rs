@@ -2,12 +2,32 @@
 
 use std::path::Path;
 
-use galatea_data::HostTensor;
-use galatea_train::Run;
+use galatea_data::{Dataset, HostTensor};
+use galatea_train::{Run, checkpoint};
 
 use crate::evaluation::{Parts, evenly};
 use crate::request::Request;
 use crate::{Error, Result};
+
+/// Refuses data that are others than those that `run` was trained on: what was held back is told from the rest by its place among all.
+///
+/// # Errors
+/// If they are others.
+pub(crate) fn check_unchanged(run: &Run, data: &dyn Dataset) -> Result<()> {
+    let newest = checkpoint::newest(run, Some(""))?;
+    match newest.checkpoint {
+        Some(found) if found.state.data.fingerprint != data.fingerprint() => Err(Error::usage(
+            format!(
+                "`{}` is not what this run was trained on ({} examples, then {}), so that nobody knows what it has not seen",
+                data.name(),
+                data.len(),
+                found.state.data.examples
+            ),
+            "put the data back as they were, or train anew",
+        )),
+        _ => Ok(()),
+    }
+}
 
 /// At most `count` of the examples that a run has held back to be judged by, evenly over all.
 ///

@@ -41,8 +41,8 @@ impl Generator {
         self.writes() && matches!(self.spec(), DataSpec::Text(text) if text.end.is_some())
     }
 
-    /// Goes on with a text, and gives what was written, without the prompt. A model of lines stops at the end of one. Each part is handed to `tell` as soon as it is
-    /// certain, which is told to stop by `false`.
+    /// Goes on with a text, and gives what was written, without the prompt. A model of lines stops at the end of one. Each
+    /// part is handed to `tell` as soon as it is certain, which is told to stop by `false`.
     ///
     /// # Errors
     /// If the model does not write text, does not know a character of the prompt, or how tokens are to be drawn makes no
@@ -59,8 +59,8 @@ impl Generator {
         }
         writing.decoding.check()?;
         let mut prompt = text.vocabulary.encode(&writing.prompt)?;
-        if let Some(end) = text.end {
-            if prompt.contains(&end) {
+        if text.end.is_some() {
+            if writing.prompt.contains('\n') {
                 return Err(Error::usage(
                     "the prompt has the end of a line in it, and the model writes single lines",
                     "give the beginning of one line",

@@ -11,6 +11,7 @@ use galatea_data::{HostBatch, HostTensor};
 use galatea_models::{Latent, SampleRequest};
 use serde::Serialize;
 
+use crate::generator::check_truncation;
 use crate::{Error, Generator, Result};
 
 /// A way to go in a latent space.
@@ -35,6 +36,8 @@ pub struct Places {
 /// Latent vectors at which a Jacobian is taken, and the length of the step.
 const PROBES: u64 = 16;
 const STEP: f32 = 0.05;
+/// Most numbers of a latent vector in which directions are looked for.
+const MOST_LATENT: usize = 1_024;
 /// Rounds after which directions no longer turn.
 const ROUNDS: usize = 300;
 
@@ -50,6 +53,12 @@ impl Generator {
             return Err(Error::usage(
                 format!("the latent space has {d} dimensions, so there are no {count} directions"),
                 format!("ask for 1 to {d}"),
+            ));
+        }
+        if d > MOST_LATENT {
+            return Err(Error::usage(
+                format!("latent vectors have {d} numbers, and directions are looked for among {MOST_LATENT} at most"),
+                "use `--with SRC --without SRC`, or a family with a smaller latent space",
             ));
         }
         let square = match latent.first_layer() {
@@ -96,6 +105,7 @@ impl Generator {
     /// If the family has no latent space, or the class does not exist.
     pub fn places(&self, request: &SampleRequest) -> Result<Places> {
         let latents = self.latent_or_error()?.latents(request);
+        check_truncation(request)?;
         Ok(Places { latents, labels: request.labels(self.classes())? })
     }
 

@@ -112,6 +112,10 @@ pub fn evaluate(generator: &Generator, model: &Path, root: &Path, request: &Requ
             let (options, eval) = (request.data_settings()?, request.eval_options()?);
             (galatea_data::open_text(source, &options.read, Some(known))?, options, eval)
         }
+        (DataSpec::Table(known), Some(source)) => {
+            let (options, eval) = (request.data_settings()?, request.eval_options()?);
+            (galatea_data::open_table(source, &options.read, known)?, options, eval)
+        }
         _ => request.data_and_eval()?,
     };
     if eval.samples == 0 {
@@ -119,14 +123,6 @@ pub fn evaluate(generator: &Generator, model: &Path, root: &Path, request: &Requ
         eval.samples = EvalOptions::default().samples;
     }
     same_shape(data.spec(), "the model draws", generator.spec())?;
-    if let (DataSpec::Table(known), DataSpec::Table(given)) = (generator.spec(), data.spec())
-        && known != given
-    {
-        return Err(Error::usage(
-            "the columns of this table, or their values, are not those that the model was trained on",
-            "judge by rows with the same columns, in which every value occurs that did, and no other",
-        ));
-    }
     // Data that the model was not trained on are unseen as a whole.
     let split = match foreign {
         true => Split { train: Vec::new(), held_back: (0..data.len()).collect() },
@@ -308,7 +304,7 @@ pub(crate) fn same_shape(data: &DataSpec, what: &str, other: &DataSpec) -> Resul
     if data.reads_like(other) {
         return Ok(());
     }
-    if data.shape() == other.shape() {
+    if data.shape() == other.shape() && data.kind() == other.kind() {
         return Err(Error::usage(
             format!("the tokens of the data are others than what {what}"),
             "leave out what changes them, such as `data.resolution` and `data.tokens`",

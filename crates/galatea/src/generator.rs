@@ -120,6 +120,11 @@ impl Generator {
         &*self.session
     }
 
+    /// The inverse, if it was fitted.
+    pub(crate) fn fitted(&self) -> Option<&Inverter> {
+        self.inverter.get()
+    }
+
     /// An encoder that is fitted to the generator, the first time also to `pictures`.
     ///
     /// # Errors
@@ -139,12 +144,7 @@ impl Generator {
     /// # Errors
     /// If the request names a class that the model does not have.
     pub fn sample(&self, request: &SampleRequest) -> Result<HostBatch> {
-        if !(request.truncation > 0.0 && request.truncation <= 1.0) {
-            return Err(Error::usage(
-                format!("the truncation {} is out of range", request.truncation),
-                "give a number above 0 and at most 1; 1 leaves samples as they are",
-            ));
-        }
+        check_truncation(request)?;
         Ok(self.session.sample(request)?)
     }
 
@@ -160,6 +160,7 @@ impl Generator {
         let latent = self.session.as_latent().ok_or_else(|| {
             Error::usage(format!("`{}` has no latent space to walk in", self.info().name), "choose another family")
         })?;
+        check_truncation(request)?;
         let anchors = latent.latents(request);
         if anchors.rows() < 2 || frames == 0 {
             return Err(Error::usage("a walk needs two samples or more and a frame or more", "use `-n 4 --frames 16`"));
@@ -222,4 +223,15 @@ fn near(name: &str, known: &[&str]) -> String {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("there are {}", known.iter().take(20).copied().collect::<Vec<_>>().join(", ")),
     }
+}
+
+/// Refuses a truncation that is out of range.
+pub(crate) fn check_truncation(request: &SampleRequest) -> Result<()> {
+    if request.truncation > 0.0 && request.truncation <= 1.0 {
+        return Ok(());
+    }
+    Err(Error::usage(
+        format!("the truncation {} is out of range", request.truncation),
+        "give a number above 0 and at most 1; 1 leaves samples as they are",
+    ))
 }

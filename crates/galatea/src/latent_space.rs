@@ -1,11 +1,13 @@
 //! What can be done in a model's latent space with samples and with examples of one's own: to give back, to encode, to walk.
 
 use std::path::Path;
+use std::time::Instant;
 
 use galatea_data::{HostBatch, HostTensor, Inputs};
 use galatea_models::{Ability, Latent, SampleRequest, registry};
 use galatea_train::Run;
 
+use crate::generator::check_truncation;
 use crate::request::Request;
 use crate::{Error, Generator, Result};
 
@@ -91,13 +93,30 @@ impl Generator {
         Ok(self.latent_or_error()?.decode(&latents, labels.as_deref())?)
     }
 
+    /// As [`reconstruct`](Self::reconstruct), of a generator without an encoder what its inverse names at once; `None` if none was fitted.
+    pub(crate) fn given_back(&self, examples: &HostTensor) -> Result<Option<HostTensor>> {
+        let examples = HostBatch { values: examples.clone(), labels: None };
+        if let Some(model) = self.session().as_reconstruct() {
+            return Ok(Some(model.reconstruct(&examples)?));
+        }
+        let (Some(inverter), Some(latent)) = (self.fitted(), self.latent()) else { return Ok(None) };
+        let (latents, labels) = inverter.encode(&examples)?;
+        Ok(Some(latent.decode(&latents, labels.as_deref())?))
+    }
+
     /// The latent vectors of examples, `[n, latent]`, and the classes that they are taken for.
     ///
     /// # Errors
     /// If the family does not encode, or the examples do not fit the model.
     pub fn encode(&self, examples: &HostBatch) -> Result<(HostTensor, Option<Vec<u32>>)> {
         if self.session().as_encode().is_none() && self.session().as_invert().is_some() {
-            return Ok(self.inverter(None)?.search(self.session(), examples)?);
+            let (inverter, all, began) = (self.inverter(None)?, examples.len(), Instant::now());
+            return Ok(inverter.search(self.session(), examples, &mut |done| {
+                galatea_metrics::progress::tell(|| {
+                    let left = began.elapsed().as_secs_f64() * (all - done) as f64 / done.max(1) as f64;
+                    format!("looking for latent vectors: {done} of {all} pictures, {left:.0} s left")
+                });
+            })?);
         }
         let model = self.session().as_encode().ok_or_else(|| self.lacks(Ability::Encode, "encode examples"))?;
         let labels = model.labels(examples)?;
@@ -125,6 +144,7 @@ impl Generator {
         frames: usize,
         ends: Ends,
     ) -> Result<HostTensor> {
+        check_truncation(request)?;
         let latent = self.latent_or_error()?;
         let (mut values, mut labels) = (Vec::new(), Vec::new());
         for &seed in seeds {

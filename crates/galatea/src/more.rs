@@ -10,6 +10,7 @@ use galatea_models::SampleRequest;
 use galatea_train::Run;
 use serde::Serialize;
 
+use crate::beside::check_unchanged;
 use crate::evaluation::{EvalOptions, Parts};
 use crate::request::Request;
 use crate::{Error, Generator, Result};
@@ -80,8 +81,10 @@ pub fn more(
             "name its run",
         ));
     }
-    let config = Some(Run::open(root, &model.to_string_lossy())?.path().join("config.toml"));
+    let run = Run::open(root, &model.to_string_lossy())?;
+    let config = Some(run.path().join("config.toml"));
     let (data, settings, _) = Request { config, ..Request::default() }.data_and_eval()?;
+    check_unchanged(&run, &*data)?;
     let split = Parts::of(&*data, &settings.read).judged;
     if split.held_back.len() < LEAST {
         return Err(Error::usage(
@@ -121,7 +124,7 @@ pub fn more(
                 let far = distances(&eyes.points(&samples)?, known);
                 for (i, distance) in far.into_iter().enumerate() {
                     match distance {
-                        distance if distance < limits[0] => tally.too_near += 1,
+                        distance if distance <= limits[0] => tally.too_near += 1,
                         distance if distance > limits[1] => tally.too_far += 1,
                         _ if tally.kept == options.per_class => break,
                         distance => {

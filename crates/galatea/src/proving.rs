@@ -10,6 +10,7 @@ use galatea_models::{Demand, SampleRequest, Session, Turn, registry};
 use galatea_train::{Run, RunConfig};
 use serde::Serialize;
 
+use crate::beside::check_unchanged;
 use crate::evaluation::{Parts, evenly_labelled};
 use crate::more::{MoreOptions, more};
 use crate::request::Request;
@@ -144,11 +145,16 @@ pub fn prove(
     let config = run.config()?;
     let request = Request { config: Some(run.path().join("config.toml")), ..Request::default() };
     let (data, settings, _) = request.data_and_eval()?;
+    check_unchanged(&run, &*data)?;
     let split = Parts::of(&*data, &settings.read).judged;
     let test = evenly_labelled(&*data, &split.held_back, MOST_TESTED)?;
     let of_class: Vec<Vec<usize>> = (0..classes.len() as u32)
         .map(|class| split.train.iter().copied().filter(|i| data.label(*i) == Some(class)).collect())
         .collect();
+    let mut options = options.clone();
+    options.real.sort_unstable();
+    options.real.dedup();
+    let options = &options;
     check(options, &of_class, classes, &test)?;
     let drawn = of_run(generator, model, root, options)?;
     let count = options.real.len() * options.seeds as usize * Way::ALL.len();
@@ -298,6 +304,7 @@ fn rows_of(examples: &HostBatch, rows: &[usize]) -> HostBatch {
 /// Means and intervals of what was tried so far.
 pub fn summary(trials: &[Trial]) -> Vec<Proved> {
     let mut reals: Vec<usize> = trials.iter().map(|trial| trial.real).collect();
+    reals.sort_unstable();
     reals.dedup();
     let mut proved = Vec::new();
     for real in reals {

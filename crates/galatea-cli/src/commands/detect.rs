@@ -1,7 +1,9 @@
 //! `galatea detect`.
 
-use std::io::BufRead;
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufRead, Write as _};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -41,33 +43,25 @@ pub(crate) fn run(args: &DetectArgs, common: &Common) -> Result<ExitCode> {
     // What is not there is said before anything takes long.
     let (from_stdin, named): (Vec<String>, Vec<String>) = args.inputs.iter().cloned().partition(|input| input == "-");
     let inputs = generator.inputs(&named, &args.model, &common.runs, &args.set)?;
+    let begun = args.output.as_deref().map(Begun::new).transpose()?;
     let detector = Detector::new(&generator, &args.model, &common.runs, &options)?;
     progress::note(common, &told(&detector, args.false_alarms));
-    let begun = args.output.as_deref().map(Begun::new).transpose()?;
-    let mut work = Work { args, common, generator: &generator, detector, rows: Vec::new(), flagged: 0, broken: 0 };
+    let table = args.output.as_deref().map(Table::new).transpose()?;
+    // What is found from here on stays, whatever happens.
+    if let Some(begun) = begun {
+        begun.keep();
+    }
+    let mut work = Work { args, common, generator: &generator, detector, table, flagged: 0, broken: 0 };
     for start in (0..inputs.len()).step_by(TOGETHER) {
         work.judge(&inputs, start..(start + TOGETHER).min(inputs.len()))?;
     }
     if !from_stdin.is_empty() {
         let lines = lines();
         while let Some(names) = next(&lines)? {
-            for name in names {
-                match generator.inputs(std::slice::from_ref(&name), &args.model, &common.runs, &args.set) {
-                    Ok(inputs) => {
-                        for start in (0..inputs.len()).step_by(TOGETHER) {
-                            work.judge(&inputs, start..(start + TOGETHER).min(inputs.len()))?;
-                        }
-                    }
-                    Err(error) => work.cannot(&name, &error.to_string())?,
-                }
-            }
+            work.judge_named(&names)?;
         }
     }
-    let code = work.end()?;
-    if let Some(begun) = begun {
-        begun.keep();
-    }
-    Ok(code)
+    work.end()
 }
 
 /// How the detector was made.
@@ -88,11 +82,11 @@ fn told(detector: &Detector<'_>, rate: f64) -> String {
 }
 
 /// Lines of the standard input, as they come.
-fn lines() -> Receiver<std::io::Result<String>> {
+fn lines() -> Receiver<std::io::Result<Vec<u8>>> {
     let (sender, receiver) = sync_channel(TOGETHER);
     // It ends with the input, or when nobody listens any more.
     std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines() {
+        for line in std::io::stdin().lock().split(b'\n') {
             if sender.send(line).is_err() {
                 break;
             }
@@ -101,12 +95,14 @@ fn lines() -> Receiver<std::io::Result<String>> {
     receiver
 }
 
-/// The next lines: those that are there, at least one; `None` at the end.
-fn next(lines: &Receiver<std::io::Result<String>>) -> Result<Option<Vec<String>>> {
+/// The next lines: those that are there, at least one; `None` at the end. What is no text is given with signs in its place, by which no
+/// file is found.
+fn next(lines: &Receiver<std::io::Result<Vec<u8>>>) -> Result<Option<Vec<String>>> {
     let Ok(first) = lines.recv() else { return Ok(None) };
     let mut names = Vec::new();
     for line in std::iter::once(first).chain(lines.try_iter().take(TOGETHER - 1)) {
         let line = line.context("cannot read paths from the standard input")?;
+        let line = String::from_utf8_lossy(&line);
         let name = line.trim_end_matches('\r');
         if !name.is_empty() {
             names.push(name.to_owned());
@@ -115,32 +111,64 @@ fn next(lines: &Receiver<std::io::Result<String>>) -> Result<Option<Vec<String>>
     Ok(Some(names))
 }
 
+/// `scores.csv`, row by row.
+struct Table(File, PathBuf);
+
+impl Table {
+    fn new(folder: &Path) -> Result<Self> {
+        let path = folder.join("scores.csv");
+        let file = File::create(&path).map_err(|error| galatea::DataError::io("write", &path, error));
+        let mut table = Self(file.map_err(Error::from)?, path);
+        table.add("input,score,p_value,flagged\n")?;
+        Ok(table)
+    }
+
+    fn add(&mut self, rows: &str) -> Result<()> {
+        let written = self.0.write_all(rows.as_bytes());
+        Ok(written.map_err(|error| Error::from(galatea::DataError::io("write", &self.1, error)))?)
+    }
+}
+
 struct Work<'a> {
     args: &'a DetectArgs,
     common: &'a Common,
     generator: &'a Generator,
     detector: Detector<'a>,
-    /// Lines of `scores.csv`.
-    rows: Vec<String>,
+    table: Option<Table>,
     flagged: usize,
     broken: usize,
 }
 
 impl Work<'_> {
-    fn judge(&mut self, inputs: &Inputs, range: std::ops::Range<usize>) -> Result<()> {
+    /// Judges all that is named; names of nothing are told, and the others go on.
+    fn judge_named(&mut self, names: &[String]) -> Result<()> {
+        match self.generator.inputs(names, &self.args.model, &self.common.runs, &self.args.set) {
+            Ok(inputs) => {
+                for start in (0..inputs.len()).step_by(TOGETHER) {
+                    self.judge(&inputs, start..(start + TOGETHER).min(inputs.len()))?;
+                }
+                Ok(())
+            }
+            Err(error) if names.len() == 1 => self.cannot(&names[0], &error.to_string()),
+            // One of them is nothing.
+            Err(_) => names.iter().try_for_each(|name| self.judge_named(std::slice::from_ref(name))),
+        }
+    }
+
+    fn judge(&mut self, inputs: &Inputs, range: Range<usize>) -> Result<()> {
         let (examples, good, broken) = inputs.read(range);
-        for (i, error) in broken {
-            self.cannot(&inputs.name(i), &error.to_string())?;
-        }
-        if good.is_empty() {
-            return Ok(());
-        }
-        let verdicts = self.detector.judge(&examples)?;
+        let mut broken = broken.into_iter().peekable();
+        let verdicts = if good.is_empty() { Vec::new() } else { self.detector.judge(&examples)? };
+        let mut rows = String::new();
         let heat = match &self.args.output {
             Some(_) if verdicts.iter().any(|verdict| verdict.flagged) => self.detector.heat(&examples)?,
             _ => None,
         };
         for (row, (i, verdict)) in good.into_iter().zip(verdicts).enumerate() {
+            // In the order in which they were named.
+            while let Some((at, error)) = broken.next_if(|(at, _)| *at < i) {
+                self.cannot(&inputs.name(at), &error.to_string())?;
+            }
             let name = inputs.name(i);
             self.say(&name, &verdict)?;
             if let (true, Some(folder)) = (verdict.flagged, &self.args.output) {
@@ -148,12 +176,13 @@ impl Work<'_> {
                 self.keep(folder, (inputs, i), examples.row(row), heat)?;
             }
             self.flagged += usize::from(verdict.flagged);
-            if self.args.output.is_some() {
-                let Verdict { score, p_value, flagged } = verdict;
-                self.rows.push(format!("{},{score},{p_value},{}", write::csv::quoted(&name), u8::from(flagged)));
-            }
+            let Verdict { score, p_value, flagged } = verdict;
+            rows.push_str(&format!("{},{score},{p_value},{}\n", write::csv::quoted(&name), u8::from(flagged)));
         }
-        Ok(())
+        for (at, error) in broken {
+            self.cannot(&inputs.name(at), &error.to_string())?;
+        }
+        self.table.as_mut().map_or(Ok(()), |table| table.add(&rows))
     }
 
     fn say(&self, name: &str, verdict: &Verdict) -> Result<()> {
@@ -214,9 +243,6 @@ impl Work<'_> {
 
     fn end(self) -> Result<ExitCode> {
         if let Some(folder) = &self.args.output {
-            let mut text = "input,score,p_value,flagged\n".to_owned();
-            self.rows.iter().for_each(|row| text.extend([row.as_str(), "\n"]));
-            write::file(&folder.join("scores.csv"), text.as_bytes()).map_err(Error::from)?;
             progress::note(self.common, &format!("`{}` has scores and what is flagged", folder.display()));
         }
         let mut text = format!("{} flagged", self.flagged);

@@ -13,6 +13,8 @@ use crate::progress;
 
 /// How far strips go along directions without labels: three deviations of a latent vector.
 const REACH: f32 = 3.0;
+/// Most places of a sum.
+const MOST_TERMS: usize = 100;
 
 pub(crate) fn run(args: &EditArgs, common: &Common) -> Result<ExitCode> {
     let drawing = &args.drawing;
@@ -71,7 +73,13 @@ fn sum(args: &EditArgs, generator: &Generator, common: &Common) -> Result<HostTe
     let terms = |names: &[String]| -> Result<HostTensor> {
         if names.is_empty() { Ok(nothing.clone()) } else { Ok(places(names, args, generator, common)?.latents) }
     };
-    Ok(generator.sum(&start(args, generator, common)?, &terms(&args.plus)?, &terms(&args.minus)?)?)
+    let (plus, minus) = (terms(&args.plus)?, terms(&args.minus)?);
+    check_size(generator, 1 + (plus.rows() + minus.rows()) as u64)?;
+    if plus.rows() + minus.rows() > MOST_TERMS {
+        let problem = format!("{} places are to be added and taken away", plus.rows() + minus.rows());
+        return Err(Error::usage(problem, format!("name {MOST_TERMS} at most, single pictures or seeds")).into());
+    }
+    Ok(generator.sum(&start(args, generator, common)?, &plus, &minus)?)
 }
 
 fn start(args: &EditArgs, generator: &Generator, common: &Common) -> Result<Places> {

@@ -23,13 +23,17 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::CommandFactory;
 
-/// A folder that results go into. If it was not there before, it is taken away again unless all ends well: half of it would look like
-/// the whole.
+/// A folder that results go into, with nothing in it before: results of two runs in one place could not be told apart. It is taken away
+/// again unless all ends well, if it was not there before: half of it would look like the whole.
 pub(crate) struct Begun(Option<PathBuf>);
 
 impl Begun {
     pub(crate) fn new(folder: &Path) -> Result<Self> {
         let is_new = !folder.exists();
+        if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
+            let problem = format!("`{}` has something in it", folder.display());
+            return Err(galatea::Error::usage(problem, "name a new folder, or an empty one").into());
+        }
         sample::make(folder)?;
         Ok(Self(is_new.then(|| folder.to_owned())))
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use galatea::{Error, Generator, HostBatch, HostTensor, Inputs, write};
+use galatea::{DataSpec, Error, Generator, HostBatch, HostTensor, Inputs, write};
 
 use super::sample::{Target, check_size, make, open, told};
 use crate::args::{Common, ReconstructArgs};
@@ -32,16 +32,16 @@ pub(crate) fn run(args: &ReconstructArgs, common: &Common) -> Result<ExitCode> {
         return Err(Error::from(error).into());
     }
     let back = reconstruct(&generator, &examples)?;
-    report(&inputs, 0, &examples, &back, common)?;
+    report(generator.spec(), &inputs, 0, [&examples, &back], common)?;
     let (path, bytes) = match target {
         Target::Array(path) => (path, write::npy::floats(&back)),
         Target::Table(path) => (path, write::csv::bytes(&back, None, &[]).map_err(Error::from)?),
-        Target::Grid(path) => (path, overview(&generator, &examples, &back, args.columns as usize)?),
+        Target::Grid(path) | Target::Text(path) => (path, overview(&generator, &examples, &back, args.columns as usize)?),
         Target::Stdout => {
             super::print_bytes(&overview(&generator, &examples, &back, args.columns as usize)?)?;
             return Ok(ExitCode::SUCCESS);
         }
-        Target::Folder(_) | Target::Animation(_) | Target::Text(_) => return Ok(ExitCode::SUCCESS),
+        Target::Folder(_) | Target::Animation(_) => return Ok(ExitCode::SUCCESS),
     };
     write::file(path, &bytes).map_err(Error::from)?;
     told(path, count, generator.spec(), common)
@@ -51,13 +51,18 @@ fn reconstruct(generator: &Generator, examples: &HostTensor) -> Result<HostTenso
     Ok(generator.reconstruct(&HostBatch { values: examples.clone(), labels: None })?)
 }
 
-/// Rows of examples, and below each what has come back; points as one plot of what has come back.
+/// Rows of examples, and below each what has come back, as with texts; of others what has come back alone.
 fn overview(generator: &Generator, examples: &HostTensor, back: &HostTensor, columns: usize) -> Result<Vec<u8>> {
     let mut values = Vec::with_capacity(2 * examples.values.len());
+    let n = examples.rows();
+    if let (DataSpec::Text(_), None) = (generator.spec(), generator.music()) {
+        (0..n).for_each(|i| [examples, back].iter().for_each(|set| values.extend_from_slice(set.row(i))));
+        let both = HostTensor::new([2 * n, examples.row_len()], values);
+        return Ok(write::overview(&both, generator.spec(), columns).map_err(Error::from)?);
+    }
     if examples.shape.len() != 4 {
         return Ok(write::overview(back, generator.spec(), columns).map_err(Error::from)?);
     }
-    let n = examples.rows();
     let columns = columns.min(n);
     for start in (0..n).step_by(columns.max(1)) {
         for set in [examples, back] {
@@ -87,7 +92,7 @@ fn into_folder(
             return Err(Error::from(error).into());
         }
         let back = reconstruct(generator, &examples)?;
-        report(inputs, start, &examples, &back, common)?;
+        report(generator.spec(), inputs, start, [&examples, &back], common)?;
         for i in 0..back.rows() {
             let one = HostTensor::new(back.shape[1..].to_vec(), back.row(i).to_vec());
             let bytes = write::png::picture(&one).map_err(Error::from)?;
@@ -103,21 +108,37 @@ fn file_name(inputs: &Inputs, i: usize) -> String {
     stem.map_or_else(|| format!("{i:06}.png"), |stem| format!("{i:06}-{stem}.png"))
 }
 
-/// With `--json` a line for each example; otherwise how far what came back is from it on average.
-fn report(inputs: &Inputs, first: usize, examples: &HostTensor, back: &HostTensor, common: &Common) -> Result<()> {
-    let error = |i: usize| {
-        let squares = examples.row(i).iter().zip(back.row(i)).map(|(a, b)| f64::from(a - b).powi(2));
-        squares.sum::<f64>() / examples.row_len().max(1) as f64
+/// With `--json` a line for each example; otherwise how far what came back is from it on average, or how much of it has come back.
+fn report(
+    spec: &DataSpec,
+    inputs: &Inputs,
+    first: usize,
+    [examples, back]: [&HostTensor; 2],
+    common: &Common,
+) -> Result<()> {
+    let is_text = matches!(spec, DataSpec::Text(_));
+    let of = |i: usize| {
+        let pairs = examples.row(i).iter().zip(back.row(i));
+        let sum: f64 = match is_text {
+            true => pairs.filter(|(a, b)| a == b).count() as f64,
+            false => pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum(),
+        };
+        sum / examples.row_len().max(1) as f64
     };
-    let errors: Vec<f64> = (0..back.rows()).map(error).collect();
+    let all: Vec<f64> = (0..back.rows()).map(of).collect();
     if common.json {
-        for (i, error) in errors.iter().enumerate() {
-            let line = serde_json::json!({ "input": inputs.name(first + i), "mean_squared_error": error });
-            print_line(&line.to_string())?;
+        let name = if is_text { "same_tokens" } else { "mean_squared_error" };
+        for (i, value) in all.iter().enumerate() {
+            print_line(&serde_json::json!({ "input": inputs.name(first + i), name: value }).to_string())?;
         }
         return Ok(());
     }
-    let mean = errors.iter().sum::<f64>() / errors.len().max(1) as f64;
-    progress::note(common, &format!("mean squared error {mean:.4} (values from -1 to 1)"));
+    let mean = all.iter().sum::<f64>() / all.len().max(1) as f64;
+    let text = match spec {
+        DataSpec::Text(_) => format!("{:.1} % of the tokens have come back", 100.0 * mean),
+        DataSpec::Images(_) => format!("mean squared error {mean:.4} (values from -1 to 1)"),
+        _ => format!("mean squared error {mean:.4}"),
+    };
+    progress::note(common, &text);
     Ok(())
 }

@@ -30,9 +30,8 @@ pub(crate) fn run(args: TrainArgs, common: &Common, began: Instant) -> Result<Ex
     }
     let (mut family, mut settings) = (args.family, Vec::new());
     if args.purpose.is_some() {
-        let (usual, first) = galatea::detect::training();
-        family.get_or_insert_with(|| usual.to_owned());
-        settings = first;
+        let (name, first) = galatea::detect::training(family.as_deref())?;
+        (family, settings) = (Some(name), first);
     }
     // What the user says comes last, and holds.
     settings.extend(args.set);
@@ -131,7 +130,7 @@ fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Res
     }
     let how = match generator.spec() {
         spec if spec.music().is_some() => "-o music.mid",
-        DataSpec::Text(text) if text.end.is_some() => "-n 10",
+        DataSpec::Text(text) if text.end.is_some() || !generator.writes() => "-n 10",
         DataSpec::Text(_) => "--prompt \"Once\" --temperature 0.8",
         DataSpec::Table(_) => "-n 100 -o rows.csv",
         _ => "-n 100 -o grid.png",

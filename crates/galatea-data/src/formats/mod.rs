@@ -24,7 +24,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{DataOptions, DataSpec, Dataset, Error, Result, options::Plan, picture, settings::nearest};
+use crate::{DataOptions, DataSpec, Dataset, Error, Result, TableSpec, options::Plan, picture, settings::nearest};
 
 pub use downloaded::data_home;
 pub(crate) use folder::pictures_in;
@@ -104,6 +104,18 @@ pub fn open(source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
         options.refuse_music(source, data.spec().kind())?;
     }
     Ok(data)
+}
+
+/// As [`open`], of a table whose columns and their values are those of `known`, by which its rows are told.
+///
+/// # Errors
+/// As there; also if a column is missing, or has a value that is not known.
+pub fn open_table(source: &str, options: &DataOptions, known: &TableSpec) -> Result<Arc<dyn Dataset>> {
+    let set = open(source, options)?;
+    match set.spec() {
+        DataSpec::Table(given) if given != known => crate::table::recoded(&*set, given, known, source),
+        _ => Ok(set),
+    }
 }
 
 fn unknown(source: &str) -> Error {

@@ -103,11 +103,11 @@ pub fn encode(samples: &[f32], channels: u16, rate: u32) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// How strong a frequency is among samples.
-    fn strength(samples: &[i16], frequency: f64) -> f64 {
+    pub(in crate::write) fn strength(samples: &[i16], frequency: f64) -> f64 {
         let angle = |t: usize| std::f64::consts::TAU * frequency * t as f64 / f64::from(RATE);
         let sum = |f: &dyn Fn(usize) -> f64| samples.iter().enumerate().map(|(t, x)| f64::from(*x) * f(t)).sum::<f64>();
         sum(&|t| angle(t).cos()).hypot(sum(&|t| angle(t).sin())) / samples.len() as f64

@@ -19,6 +19,7 @@ use galatea_kernels::random::Stream;
 use crate::nn::average::follow;
 use crate::nn::decoding::{Decoding, draws};
 use crate::nn::layers::{Linear, trained};
+use crate::nn::near::{MOST_REACH, Near, Window};
 use crate::nn::noise::{Position, WeightDraw, kept};
 use crate::nn::optimizer::{Adam, Optimized};
 use crate::nn::player::{Affine, END, Player, SYMBOLS, bars, vector};
@@ -61,6 +62,12 @@ settings! {
         width: usize = 150, in 1..=4_096;
         /// Units of the layer that tells the keys of a frame.
         hidden: usize = 256, in 1..=8_192;
+        /// Units, shared by all keys, that see the keys around each key in the last frames; 0 for none.
+        near: usize = 0, in 0..=1_024;
+        /// Keys to each side that they see.
+        near_keys: usize = 12, in 0..=MOST_REACH;
+        /// Frames back that they see.
+        near_frames: usize = 4, in 1..=64;
         /// Share of the units behind each layer that a training step does without.
         dropout: f64 = 0.3, in 0.0..=0.9;
         /// Share of the keys of the frames before that a training step does without.
@@ -127,7 +134,8 @@ impl Model for PianoRoll {
 
     fn check(config: &Config, spec: &DataSpec) -> Result<()> {
         let music = music_of(spec)?;
-        let widest = 4 * config.width.max(config.hidden).max(SYMBOLS);
+        let near = if config.near > 0 { KEYS * config.near.max(config.window().len()) } else { 0 };
+        let widest = (4 * config.width.max(config.hidden).max(SYMBOLS)).max(near);
         if config.batch.saturating_mul(music.length).saturating_mul(widest) > MOST_VALUES {
             return Err(Error::usage(
                 "a step would be too large: `batch`, `width` and `data.frames` do not go together",
@@ -163,7 +171,7 @@ impl Model for PianoRoll {
             let pieces = Pieces::of(batch, &self.music)?;
             let at = Position { step: turn.step, round: round as u8 };
             let dropout = Dropout { config: &self.config, seed: turn.seed, at };
-            let code = self.network.read(&pieces, Some(&dropout), &self.device);
+            let Code { code, near } = self.network.read(&pieces, Some(&dropout), &self.device);
             // 1. The mean over frames of what their keys take to be told, 2. down which the weights go.
             let loss = match self.config.outputs {
                 Outputs::Independent => {
@@ -174,7 +182,7 @@ impl Model for PianoRoll {
                 }
                 Outputs::Chord => {
                     let chords = Chords::of(&pieces.frames);
-                    let logits = self.network.symbols(code, &chords, Some(&dropout), &self.device);
+                    let logits = self.network.symbols(code, near, &chords, Some(&dropout), &self.device);
                     let symbols = chords.next.len() as f64 / pieces.frames.len() as f64;
                     fused::cross_entropy(logits, &chords.next).mul_scalar(symbols)
                 }
@@ -237,7 +245,7 @@ impl Likelihood for PianoRoll {
         for first in (0..examples.len()).step_by(TOGETHER) {
             let values = examples.values.slice_rows(first..(first + TOGETHER).min(examples.len()));
             let pieces = Pieces::of(&HostBatch { values, labels: None }, &self.music)?;
-            let code = self.average.read(&pieces, None, &device);
+            let Code { code, near } = self.average.read(&pieces, None, &device);
             let mut nats = vec![0.0; pieces.count];
             match self.config.outputs {
                 Outputs::Independent => {
@@ -251,7 +259,7 @@ impl Likelihood for PianoRoll {
                 }
                 Outputs::Chord => {
                     let chords = Chords::of(&pieces.frames);
-                    let logits = fused::to_vec(self.average.symbols(code, &chords, None, &device));
+                    let logits = fused::to_vec(self.average.symbols(code, near, &chords, None, &device));
                     let told = chords.next.iter().zip(&chords.frame);
                     for (logits, (next, frame)) in logits.chunks_exact(SYMBOLS).zip(told) {
                         let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -305,6 +313,11 @@ impl Compose for PianoRoll {
 }
 
 impl Config {
+    /// What units that see the keys around each key see.
+    fn window(&self) -> Window {
+        Window { back: self.near_frames, reach: self.near_keys }
+    }
+
     /// The learning rate of a step: up in a line, down as a cosine.
     fn rate(&self, turn: Turn) -> f64 {
         let rise = (turn.step as f64 / (WARM_UP.min(turn.steps / 5) + 1) as f64).min(1.0);
@@ -319,6 +332,8 @@ struct Pieces {
     time: usize,
     /// The frames before each, `[time * count, 88]`: silence before the first.
     before: Vec<f32>,
+    /// The frames of each.
+    pieces: Vec<Vec<Frame>>,
     /// All frames up to the end of each piece, in the order of the rows.
     frames: Vec<Frame>,
     /// For each of them its row, and its piece.
@@ -352,7 +367,16 @@ impl Pieces {
                 }
             }
         }
-        Ok(Self { count, time, before, frames, rows, of })
+        Ok(Self { count, time, before, pieces, frames, rows, of })
+    }
+
+    /// The `back` frames before each frame, the last first; silence before the first.
+    fn history(&self, back: usize) -> Vec<Frame> {
+        let before = |row: &u32, by: usize| {
+            let (t, piece) = (*row as usize / self.count, &self.pieces[*row as usize % self.count]);
+            t.checked_sub(by).map_or(0, |at| piece[at])
+        };
+        self.rows.iter().flat_map(|row| (1..=back).map(move |by| before(row, by))).collect()
     }
 }
 
@@ -404,6 +428,14 @@ impl Dropout<'_> {
     }
 }
 
+/// What tells frames.
+struct Code {
+    /// Logits of keys `[frames, 88]`, or what tells chords `[frames, hidden]`.
+    code: Tensor<2>,
+    /// What is added to the logits of the keys of chords, `[frames, 88]`.
+    near: Option<Tensor<2>>,
+}
+
 /// A recurrent layer.
 #[derive(Module, Debug)]
 struct Layer {
@@ -425,13 +457,15 @@ struct Network {
     told: Option<Linear>,
     /// And to logits of symbols.
     symbol: Option<Linear>,
+    /// What keys around say of each.
+    near: Option<Near>,
     #[module(skip)]
     are_lstms: bool,
 }
 
 impl Network {
     fn new(config: &Config, draw: &mut WeightDraw) -> Self {
-        let Config { outputs, cell, layers, width, hidden, .. } = *config;
+        let Config { outputs, cell, layers, width, hidden, near, .. } = *config;
         let gates = if cell == Cell::Lstm { 4 } else { 3 };
         let reach = 1.0 / (width as f64).sqrt();
         let layer = |draw: &mut WeightDraw| Layer {
@@ -449,12 +483,13 @@ impl Network {
             last: Linear::new(KEYS, outputs, 0.6, draw).without_bias(),
             told: chord.then(|| Linear::new(KEYS, hidden, 0.6, draw).without_bias()),
             symbol: chord.then(|| Linear::new(hidden, SYMBOLS, 0.6, draw)),
+            near: (near > 0).then(|| Near::new(config.window(), width, near, draw)),
             are_lstms: cell == Cell::Lstm,
         }
     }
 
-    /// What tells each frame, `[frames, 88]` or `[frames, hidden]`.
-    fn read(&self, pieces: &Pieces, dropout: Option<&Dropout<'_>>, device: &Device) -> Tensor<2> {
+    /// What tells each frame.
+    fn read(&self, pieces: &Pieces, dropout: Option<&Dropout<'_>>, device: &Device) -> Code {
         let Pieces { count, time, .. } = *pieces;
         let dropped = |x: Tensor<2>, which: usize, share: fn(&Config) -> f64| match dropout {
             Some(dropout) => dropout.of(x, which, share(dropout.config), device),
@@ -476,7 +511,15 @@ impl Network {
             x = dropped(y.reshape([rows, width]), 1 + number, |config| config.dropout); // [time * count, width]
         }
         let [x, before] = [x, before].map(|x| fused::pick(x, &pieces.rows));
-        self.state.forward(x, Activation::Identity) + self.last.forward(before, Activation::Identity)
+        let near = self.near.as_ref().map(|near| {
+            let dropped = |units| dropped(units, 50, |config| config.dropout);
+            near.forward(&pieces.history(near.back()), x.clone(), dropped, device)
+        });
+        let code = self.state.forward(x, Activation::Identity) + self.last.forward(before, Activation::Identity);
+        match near {
+            Some(near) if self.told.is_none() => Code { code: code + near, near: None },
+            near => Code { code, near },
+        }
     }
 
     /// The same weights on the host, to compose by.
@@ -495,11 +538,19 @@ impl Network {
             last: Affine::of(&self.last),
             told: self.told.as_ref().map(Affine::of),
             symbol: self.symbol.as_ref().map(Affine::of),
+            near: self.near.as_ref().map(Near::player),
         }
     }
 
     /// Logits of the symbols of chords, `[symbols, 89]`.
-    fn symbols(&self, code: Tensor<2>, chords: &Chords, dropout: Option<&Dropout<'_>>, device: &Device) -> Tensor<2> {
+    fn symbols(
+        &self,
+        code: Tensor<2>,
+        near: Option<Tensor<2>>,
+        chords: &Chords,
+        dropout: Option<&Dropout<'_>>,
+        device: &Device,
+    ) -> Tensor<2> {
         let (Some(told), Some(symbol)) = (&self.told, &self.symbol) else { return code };
         let count = chords.next.len();
         let so_far = told.forward(fused::from_vec(chords.told.clone(), [count, KEYS], device), Activation::Identity);
@@ -508,7 +559,14 @@ impl Network {
             x = dropout.of(x, 100, dropout.config.dropout, device);
         }
         let barred = fused::from_vec(chords.barred.clone(), [count, SYMBOLS], device);
-        symbol.forward(x, Activation::Identity) + barred
+        let logits = symbol.forward(x, Activation::Identity) + barred;
+        match near {
+            Some(near) => {
+                let end = Tensor::zeros([near.dims()[0], 1], device);
+                logits + fused::pick(Tensor::cat(vec![near, end], 1), &chords.frame)
+            }
+            None => logits,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod layers;
 pub mod likelihood;
 pub mod loss;
 pub mod markov;
+pub mod near;
 pub mod network;
 pub mod noise;
 pub mod optimizer;

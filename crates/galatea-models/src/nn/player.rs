@@ -8,6 +8,7 @@ use galatea_kernels::random::Stream;
 
 use super::decoding::Decoding;
 use super::layers::Linear;
+use super::near::NearPlayer;
 use super::stepper;
 
 /// Symbols that tell a chord: its keys from the highest down, and the end of it.
@@ -47,6 +48,26 @@ pub struct Player {
     pub told: Option<Affine>,
     /// And to logits of symbols.
     pub symbol: Option<Affine>,
+    /// What keys around say of each.
+    pub near: Option<NearPlayer>,
+}
+
+/// What is kept from frame to frame of some pieces.
+#[derive(Debug)]
+pub struct State {
+    /// Of the layers.
+    cells: Vec<[Vec<f32>; 2]>,
+    /// The last frames of each piece, the last first, as many as are looked at.
+    history: Vec<Frame>,
+}
+
+/// What tells the next frame of some pieces.
+#[derive(Debug)]
+pub struct Told {
+    /// Logits of keys, or what tells chords.
+    code: Vec<f32>,
+    /// What is added to the logits of the keys of chords.
+    near: Option<Vec<f32>>,
 }
 
 /// A layer's weights on the host.
@@ -64,7 +85,7 @@ impl Affine {
         Self { weight: fused::to_vec(layer.weight.val()), bias, inputs: layer.weight.dims()[0] }
     }
 
-    fn apply(&self, x: &[f32]) -> Vec<f32> {
+    pub(super) fn apply(&self, x: &[f32]) -> Vec<f32> {
         let (rows, outputs) = (x.len() / self.inputs, self.weight.len() / self.inputs);
         let mut y = vec![0.0; rows * outputs];
         let shape = [rows, self.inputs, outputs];
@@ -74,26 +95,39 @@ impl Affine {
 }
 
 impl Player {
-    /// States of the layers before the first frame of `n` pieces.
-    pub fn begin(&self, n: usize) -> Vec<[Vec<f32>; 2]> {
-        vec![[vec![0.0; n * self.width], vec![0.0; n * self.width]]; self.layers.len()]
+    /// The state before the first frame of `n` pieces.
+    pub fn begin(&self, n: usize) -> State {
+        let cells = vec![[vec![0.0; n * self.width], vec![0.0; n * self.width]]; self.layers.len()];
+        State { cells, history: vec![0; n * self.near.as_ref().map_or(0, NearPlayer::back)] }
     }
 
     /// What tells the frame after `last`.
-    pub fn step(&self, states: &mut [[Vec<f32>; 2]], last: &[Frame]) -> Vec<f32> {
+    pub fn step(&self, state: &mut State, last: &[Frame]) -> Told {
         let before: Vec<f32> = last.iter().flat_map(|frame| vector(*frame)).collect();
         let mut x = self.input.apply(&before);
-        for (layer, [h, c]) in self.layers.iter().zip(states) {
+        for (layer, [h, c]) in self.layers.iter().zip(&mut state.cells) {
             x = layer.step(self.are_lstms, [last.len(), self.width], &x, h, c);
         }
         let mut code = self.state.apply(&x);
         code.iter_mut().zip(self.last.apply(&before)).for_each(|(code, last)| *code += last);
-        code
+        let mut near = self.near.as_ref().map(|near| {
+            for (history, last) in state.history.chunks_exact_mut(near.back()).zip(last) {
+                history.rotate_right(1);
+                history[0] = *last;
+            }
+            near.logits(&state.history, &x)
+        });
+        if self.told.is_none()
+            && let Some(near) = near.take()
+        {
+            code.iter_mut().zip(near).for_each(|(code, near)| *code += near);
+        }
+        Told { code, near }
     }
 
     /// Frames drawn from what tells them.
-    pub fn drawn(&self, code: &[f32], decoding: &Decoding, draws: &mut [Stream]) -> Vec<Frame> {
-        let rows = code.chunks_exact(code.len() / draws.len().max(1));
+    pub fn drawn(&self, next: &Told, decoding: &Decoding, draws: &mut [Stream]) -> Vec<Frame> {
+        let rows = next.code.chunks_exact(next.code.len() / draws.len().max(1));
         let (Some(told), Some(symbol)) = (&self.told, &self.symbol) else {
             return rows
                 .zip(draws)
@@ -101,13 +135,16 @@ impl Player {
                 .collect();
         };
         let mut frames = Vec::with_capacity(draws.len());
-        for (code, draws) in rows.zip(draws) {
+        for (row, (code, draws)) in rows.zip(draws).enumerate() {
             let mut frame = 0;
             loop {
                 let mut x = told.apply(&vector(frame));
                 x.iter_mut().zip(code).for_each(|(x, code)| *x = (*x + code).max(0.0));
                 let mut logits = symbol.apply(&x);
                 logits.iter_mut().zip(bars(frame)).for_each(|(logit, bar)| *logit += bar);
+                if let Some(near) = &next.near {
+                    logits.iter_mut().zip(&near[row * KEYS..][..KEYS]).for_each(|(logit, near)| *logit += near);
+                }
                 match decoding.choose(&logits, &[], draws.next_f64()) as usize {
                     END => break,
                     key => frame |= 1 << key,

@@ -145,8 +145,7 @@ fn run(scenario: &Scenario, seed: u64, healing: bool) -> Outcome {
         ..Request::default()
     };
     let resolved = request.resolve().unwrap_or_else(|error| fail(&format!("{}: {error}", scenario.name)));
-    let holdout = resolved.data_settings.read.holdout;
-    let witness = Witness::new(&*resolved.data, holdout);
+    let witness = Witness::new(&*resolved.data, scenario.data);
     let told = witness.told();
     let surroundings =
         Surroundings { root: folder.path().into(), observers: vec![Box::new(witness)], ..Surroundings::default() };

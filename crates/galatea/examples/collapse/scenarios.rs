@@ -90,11 +90,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "tiny-data",
-        what: "three hundred digits to learn from, without penalty",
+        what: "sixty digits to learn from, without penalty",
         control: Some("digits-mlp"),
         family: "gan",
         data: "digits",
-        settings: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=600 \
+        settings: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=120 \
                    data.holdout=0.5 r1=0 learning_rate_d=1e-3",
     },
     Scenario {
@@ -105,5 +105,40 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         data: "digits",
         settings: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=6000 \
                    r1=0 beta_1=0.9 learning_rate_g=0.1 learning_rate_d=0.1",
+    },
+    Scenario {
+        name: "fading",
+        what: "digits, with a penalty that fades away, much momentum, and rates that stay",
+        control: Some("digits-mlp"),
+        family: "gan",
+        data: "digits",
+        settings: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=6000 \
+                   penalty_end=1e-6 beta_1=0.7 schedule=constant",
+    },
+    Scenario {
+        name: "dcgan",
+        what: "healthy: a small convolutional GAN of digits, not told their classes",
+        control: None,
+        family: "dcgan",
+        data: "digits",
+        settings: "width=16 max_width=64 conditional=no train.steps=1500 train.checkpoint_every=75 data.limit=6000",
+    },
+    Scenario {
+        name: "dcgan-fading",
+        what: "the same, with a penalty that fades away, much momentum, and rates that stay",
+        control: Some("dcgan"),
+        family: "dcgan",
+        data: "digits",
+        settings: "width=16 max_width=64 conditional=no train.steps=1500 train.checkpoint_every=75 data.limit=6000 \
+                   penalty_end=1e-6 beta_1=0.9 schedule=constant",
+    },
+    Scenario {
+        name: "dcgan-minimax",
+        what: "the same by plain minimax, without penalty and average, with much momentum and rates that stay",
+        control: Some("dcgan"),
+        family: "dcgan",
+        data: "digits",
+        settings: "width=16 max_width=64 conditional=no train.steps=1500 train.checkpoint_every=75 data.limit=6000 \
+                   loss=minimax r1=0 beta_1=0.9 ema=0 schedule=constant",
     },
 ];

@@ -22,13 +22,21 @@ impl Outcome {
         Truth { coverage, ..*last.last().unwrap_or(&nothing) }
     }
 
-    /// The step of the first finding, and the coverage then as a share of the best before.
-    fn detection(&self) -> Option<(u64, f64)> {
+    /// Whether anything worth mentioning was covered before the first finding, or ever if there is none.
+    fn has_coverage_to_lose(&self) -> bool {
+        match self.detection() {
+            Some((_, share)) => share.is_some(),
+            None => self.truths.iter().any(|truth| truth.coverage >= NOTHING),
+        }
+    }
+
+    /// The step of the first finding, and the coverage then as a share of the best before, if there was any.
+    fn detection(&self) -> Option<(u64, Option<f64>)> {
         let step = self.findings.first()?.step;
         let mut before = self.truths.iter().filter(|truth| truth.step <= step && truth.attempt == 0);
         let best = before.clone().map(|truth| truth.coverage).fold(0.0, f64::max);
         let now = before.next_back().map_or(0.0, |truth| truth.coverage);
-        Some((step, if best < NOTHING { 1.0 } else { now / best }))
+        Some((step, (best >= NOTHING).then(|| now / best)))
     }
 }
 
@@ -46,7 +54,8 @@ pub(crate) fn line(outcome: &Outcome) -> String {
         let _ = write!(text, "; back to {}: {}", done.back_to, done.changes_text());
     }
     if let Some((step, share)) = outcome.detection() {
-        let _ = write!(text, "; first seen at {step}, coverage {share:.2} of best");
+        let share = share.map_or("none to lose".to_owned(), |share| format!("{share:.2} of best"));
+        let _ = write!(text, "; first seen at {step}, coverage {share}");
     }
     if let Some(error) = &outcome.error {
         let _ = write!(text, "; {error}");
@@ -66,11 +75,11 @@ pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
     let coverage = |outcomes: &[&Outcome]| mean(outcomes.iter().map(|outcome| outcome.end().coverage).collect());
     let modes = |outcomes: &[&Outcome]| mean(outcomes.iter().map(|outcome| outcome.end().modes as f64).collect());
     let mut text =
-        "| scenario | runs | failed | named | before coverage halved | first named at step (median) | coverage \
-                    then, of the best before (median) | coverage, modes at the end | with `heal=auto` | healed |\n"
+        "| scenario | runs | failed | named | with coverage to lose | before it halved | first named at step (median) | \
+                    coverage then, of the best before (median) | coverage, modes at the end | with `heal=auto` | healed |\n"
             .to_owned();
-    text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
-    let (mut all_failed, mut all_named, mut all_early) = (0, 0, 0);
+    text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
+    let (mut all_failed, mut all_named, mut all_losing, mut all_early) = (0, 0, 0, 0);
     let (mut all_tried, mut all_healed, mut all_healthy, mut all_false) = (0, 0, 0, 0);
     for scenario in scenarios {
         let runs = of(scenario.name, false);
@@ -82,7 +91,7 @@ pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
             let alarmed = runs.iter().filter(|run| !run.findings.is_empty()).count();
             (all_healthy, all_false) = (all_healthy + runs.len(), all_false + alarmed);
             let _ =
-                writeln!(text, "| {} | {} | | {alarmed} false alarms | | | | {end} | | |", scenario.name, runs.len());
+                writeln!(text, "| {} | {} | | {alarmed} false alarms | | | | | {end} | | |", scenario.name, runs.len());
             continue;
         };
         let healthy = coverage(&of(control, false));
@@ -90,13 +99,20 @@ pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
             .iter()
             .filter(|run| run.error.is_some() || run.end().coverage.is_nan() || run.end().coverage < FAILED * healthy)
             .collect();
-        let mut seen: Vec<(u64, f64)> = failed.iter().filter_map(|run| run.detection()).collect();
-        let early = seen.iter().filter(|(_, share)| *share >= 0.5).count();
-        (all_failed, all_named, all_early) = (all_failed + failed.len(), all_named + seen.len(), all_early + early);
-        seen.sort_by_key(|(step, _)| *step);
-        let step = seen.get(seen.len() / 2).map_or("-".to_owned(), |(step, _)| step.to_string());
-        seen.sort_by(|a, b| a.1.total_cmp(&b.1));
-        let share = seen.get(seen.len() / 2).map_or("-".to_owned(), |(_, share)| format!("{share:.2}"));
+        let seen: Vec<(u64, Option<f64>)> = failed.iter().filter_map(|run| run.detection()).collect();
+        let mut steps: Vec<u64> = seen.iter().map(|(step, _)| *step).collect();
+        steps.sort_unstable();
+        let step = steps.get(steps.len() / 2).map_or("-".to_owned(), u64::to_string);
+        let mut shares: Vec<f64> = seen.iter().filter_map(|(_, share)| *share).collect();
+        shares.sort_by(f64::total_cmp);
+        let share = shares.get(shares.len() / 2).map_or("-".to_owned(), |share| format!("{share:.2}"));
+        // What was never named was named too late.
+        let (losing, early) = (
+            failed.iter().filter(|run| run.has_coverage_to_lose()).count(),
+            shares.iter().filter(|share| **share >= 0.5).count(),
+        );
+        (all_failed, all_named) = (all_failed + failed.len(), all_named + seen.len());
+        (all_losing, all_early) = (all_losing + losing, all_early + early);
         // Of runs that fail without it.
         let healing: Vec<&Outcome> = of(scenario.name, true)
             .into_iter()
@@ -111,7 +127,7 @@ pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
         };
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {early} | {step} | {share} | {end} | {with} | {healed} of {} |",
+            "| {} | {} | {} | {} | {losing} | {early} | {step} | {share} | {end} | {with} | {healed} of {} |",
             scenario.name,
             runs.len(),
             failed.len(),
@@ -124,7 +140,7 @@ pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
         all => format!("{part} of {all} ({:.0} %)", 100.0 * part as f64 / all as f64),
     };
     let _ = writeln!(text, "\nfailed runs that were named: {}", share(all_named, all_failed));
-    let _ = writeln!(text, "of these before coverage had halved: {}", share(all_early, all_failed));
+    let _ = writeln!(text, "failed runs with coverage to lose, named before it had halved: {}", share(all_early, all_losing));
     let _ = writeln!(text, "healthy runs with a false alarm: {}", share(all_false, all_healthy));
     let _ = write!(text, "healed to 90 % of the healthy coverage: {}", share(all_healed, all_tried));
     text

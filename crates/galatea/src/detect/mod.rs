@@ -9,12 +9,13 @@ mod scores;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use galatea_data::{DataSpec, Dataset, HostBatch, HostTensor};
+use galatea_data::{DataSpec, Dataset, HostTensor};
 use galatea_metrics::features::{self, Features};
 use galatea_models::{Ability, registry};
 use galatea_train::Run;
 use serde::Serialize;
 
+use crate::beside::check_unchanged;
 use crate::evaluation::{Parts, evenly, shuffled};
 use crate::request::Request;
 use crate::{Error, Generator, Result};
@@ -100,13 +101,22 @@ pub struct Detector<'a> {
     usual_error: Option<Vec<f32>>,
 }
 
-/// Settings, before those of a user, of a model that is trained to find odd ones: `train --for detect`. The first is the family.
-pub fn training() -> (&'static str, Vec<String>) {
-    let able = registry::FAMILIES.iter().map(|family| family.info());
-    let family = able.clone().find(|info| info.abilities.contains(&Ability::Score)).or(able.clone().next());
+/// Settings, before those of a user, of a model that is trained to find odd ones: `train --for detect`, with the family that was named or
+/// else the usual one, which comes first.
+///
+/// # Errors
+/// If there is no such family.
+pub fn training(family: Option<&str>) -> Result<(String, Vec<String>)> {
+    let able = registry::FAMILIES.iter().find(|family| family.info().abilities.contains(&Ability::Score));
+    let family = match (family, able) {
+        (Some(name), _) => registry::family(name)?,
+        (None, Some(able)) => *able,
+        (None, None) => return Err(Error::usage("no family scores examples", "name one")),
+    };
     // Enough for what is normal to be known; what is drawn need not be beautiful.
-    let settings = ["conditional=no", "data.holdout=0.2", "train.steps=400"].map(str::to_owned);
-    (family.map_or("", |info| info.name), settings.to_vec())
+    let mut settings = vec!["data.holdout=0.2".to_owned(), "train.steps=400".to_owned()];
+    settings.extend(family.keys().iter().any(|key| key.name == "conditional").then(|| "conditional=no".to_owned()));
+    Ok((family.info().name.to_owned(), settings))
 }
 
 impl<'a> Detector<'a> {
@@ -120,9 +130,14 @@ impl<'a> Detector<'a> {
         let is_file = model.extension().is_some_and(|ending| ending == "safetensors");
         let mut own = None;
         if !is_file {
-            let config = Some(Run::open(root, &model.to_string_lossy())?.path().join("config.toml"));
+            let run = Run::open(root, &model.to_string_lossy())?;
+            let config = Some(run.path().join("config.toml"));
             let request = Request { config, settings: options.settings.clone(), ..Request::default() };
             let (data, settings, _) = request.data_and_eval()?;
+            // Other ways to read the same pictures are not others.
+            if options.settings.is_empty() && options.normal.is_none() {
+                check_unchanged(&run, &*data)?;
+            }
             let parts = Parts::of(&*data, &settings.read);
             own = Some((data, parts.judged));
         }
@@ -303,7 +318,8 @@ impl<'a> Detector<'a> {
     }
 
     /// Where in pictures what is odd lies: squared errors of what the model gives back over those that are usual at the place,
-    /// smoothed, `[n, 1, height, width]`; `None` if the model does not give pictures back. Values about 1 are usual.
+    /// smoothed, `[n, 1, height, width]`; `None` if the model does not give pictures back. Of a GAN it is what its inverse finds at
+    /// once, if one was fitted. Values about 1 are usual.
     ///
     /// # Errors
     /// If the examples do not fit the model.
@@ -327,8 +343,7 @@ impl<'a> Detector<'a> {
 
     /// Squared differences from what the model gives back.
     fn errors(&self, examples: &HostTensor) -> Result<Option<HostTensor>> {
-        let Some(model) = self.generator.session().as_reconstruct() else { return Ok(None) };
-        let mut back = model.reconstruct(&HostBatch { values: examples.clone(), labels: None })?;
+        let Some(mut back) = self.generator.given_back(examples)? else { return Ok(None) };
         back.values.iter_mut().zip(&examples.values).for_each(|(back, value)| *back = (*back - value).powi(2));
         Ok(Some(back))
     }
