@@ -99,9 +99,9 @@ fn what_makes_no_sense_for_music_is_told() {
     for (arguments, code, words) in [
         (&["sample", "1", "-o", "x.gif"][..], 2, "music cannot be written as `.gif`"),
         (&["sample", "1", "--top-k", "3"], 2, "`--top-k` is for models of text, and this one draws music"),
-        (&["sample", "1", "--prompt", "nowhere.mid"], 2, "there is no data set, file or folder `nowhere.mid`"),
+        (&["sample", "1", "--prompt", "nowhere.mid"], 2, "there is no file `nowhere.mid` for the music to begin with"),
         (&["sample", "1", "--prompt", "bad.mid"], 1, "this is no MIDI file, or it is damaged"),
-        (&["sample", "1", "--prompt", "digits"], 2, "`data.frames` is for music"),
+        (&["sample", "1", "--prompt", "digits"], 2, "there is no file `digits` for the music"),
         (&["sample", "1", "--length", "0"], 2, "0 frames are out of range"),
         (&["sample", "1", "--temperature", "-1"], 2, "the temperature -1 is out of range"),
         (&["sample", "1", "--class", "3"], 2, "this model was trained without classes"),
@@ -227,7 +227,7 @@ fn a_language_model_learns_music_as_events_and_writes_it() {
         ),
         (&["sample", "1", "-o", "x.txt"], "music cannot be written as `.txt`"),
         (&["eval", "1", "--set", "data.resolution=2"], "the tokens of the data are others than what"),
-        (&["sample", "1", "--prompt", "It was"], "there is no data set, file or folder `It was`"),
+        (&["sample", "1", "--prompt", "It was"], "there is no file `It was` for the music"),
         (&["sample", "1", "--top-k", "3"], "`--top-k` is for models of text"),
     ] {
         let said = folder.refused(arguments);

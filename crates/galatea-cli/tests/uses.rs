@@ -107,12 +107,13 @@ fn odd_parts_are_found_given_back_and_walked_between() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(b"new/scratched.png\nnew/gone.png\n\nnew/fine-3.png\n").unwrap();
+    let names = b"new/scratched.png\nnew/gone.png\n\nnew/\xff.png\r\nnew/fine-3.png\n";
+    child.stdin.take().unwrap().write_all(names).unwrap();
     let output = child.wait_with_output().unwrap();
     let lines = json(&text(&output.stdout));
-    assert_eq!((lines.len(), output.status.code()), (3, Some(1)), "{lines:?}");
-    assert!(lines[1]["error"].as_str().unwrap().contains("gone.png"));
-    for line in [&lines[0], &lines[2]] {
+    assert_eq!((lines.len(), output.status.code()), (4, Some(1)), "{lines:?}");
+    assert!(lines[1]["error"].as_str().unwrap().contains("gone.png") && lines[2]["error"].is_string());
+    for line in [&lines[0], &lines[3]] {
         assert_eq!(score(line), score(all.iter().find(|other| other["input"] == line["input"]).unwrap()));
     }
     for name in ["elbo", "reconstruction", "latent", "neighbours", "mean"] {
@@ -155,6 +156,13 @@ fn odd_parts_are_found_given_back_and_walked_between() {
     }
     folder.good(&["interpolate", "1", "--seeds", "3", "8", "--frames", "3", "-o", "seeds.gif"]);
     assert!(std::fs::read(folder.path("seeds.gif")).unwrap().starts_with(b"GIF"));
+
+    // Results of two runs are not mixed, and what the model has not seen is known of its own data alone.
+    assert!(folder.refused(&["detect", "1", "new", "-o", "odd"]).contains("`odd` has something in it"));
+    std::fs::remove_file(folder.path("good/007.png")).unwrap();
+    let said = folder.refused(&["detect", "1", "new", "--false-alarms", "0.02"]);
+    assert!(said.contains("no longer what this run was trained on"), "{said}");
+    folder.good(&["detect", "1", "new", "--false-alarms", "0.1", "--normal", "good", "--score", "elbo"]);
 }
 
 /// A picture of three numbers, so that there is something between any two.
@@ -278,6 +286,10 @@ fn what_cannot_be_done_is_said() {
         &["edit", "1"],
         &["edit", "1", "--directions", "9"],
         &["edit", "1", "--of", "1", "2", "--plus", "3"],
+        &["edit", "1", "--directions", "1", "--truncation", "2"],
+        &["interpolate", "1", "--truncation", "0"],
+        &["interpolate", "1", "--seeds", "1", "2", "--truncation", "nan"],
+        &["augment", "1", "-o", "runs"],
         &["augment", "1", "--prove", "--real", "100000"],
         &["augment", "1", "--real", "5"],
         &["detect", "1", "nowhere"],

@@ -201,6 +201,27 @@ mod tests {
     }
 
     #[test]
+    fn rows_are_told_by_what_the_model_knows_whatever_else_is_in_their_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).unwrap();
+            folder.path().join(name).display().to_string()
+        };
+        let learnt = write("learnt.csv", "size,colour\nl,green\nm,red\ns,blue\nm,green\n");
+        let spec = formats::open(&learnt, &DataOptions::default()).unwrap().spec().clone();
+        let read = |text: &str| Inputs::new(&[write("new.csv", text)], &spec, &DataOptions::default());
+        // Of sizes l, m, s and of colours blue, green, red.
+        assert_eq!(read("size,colour\ns,red\n").unwrap().read(0..1).0.values, [2.0, 2.0]);
+        assert_eq!(read("size,colour\ns,red\nm,green\n").unwrap().read(0..2).0.values, [2.0, 2.0, 1.0, 1.0]);
+        let refused = |text: &str| read(text).err().unwrap().to_string();
+        assert!(refused("size,colour\nxl,red\n").contains("`xl` in the column `size`, which was never seen"));
+        assert!(refused("colour,size\nred,s\n").contains("has the columns colour, size, not size, colour"));
+        let points = formats::open("ring", &DataOptions::default()).unwrap().spec().clone();
+        let refused = Inputs::new(&[write("p.csv", "x,y\n1,2\n")], &points, &DataOptions::default()).err();
+        assert!(refused.unwrap().to_string().contains("the model takes"));
+    }
+
+    #[test]
     fn what_is_not_there_or_of_another_kind_is_refused() {
         let refused =
             |name: &str, spec: &DataSpec| Inputs::new(&[name.to_owned()], spec, &DataOptions::default()).err();

@@ -77,7 +77,13 @@ impl Tile<'_> {
             };
             let is_last = index + 1 == parts;
             // SAFETY: the caller's.
-            unsafe { self.rows::<S>(rows, from, |row| if is_last { after(row) }) }
+            unsafe {
+                self.rows::<S>(rows, from, |row| {
+                    if is_last {
+                        after(row)
+                    }
+                })
+            }
             self.start = Start::Accumulate;
         }
     }

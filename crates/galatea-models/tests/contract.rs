@@ -42,6 +42,8 @@ const REMEDIES: &[&str] = &[
     "pretraining = 0.25\nwidth = 16\ninverse_temperature = 10.0\nlearning_rate_g = 0.01",
     "outputs = 'independent'\ninput_dropout = 0.0",
     "outputs = 'chord'\ncell = 'gru'\nlayers = 2\nema = 0.5",
+    "outputs = 'independent'\nnear = 4\nnear_frames = 2",
+    "outputs = 'chord'\nnear = 3\nnear_keys = 5",
     "states = 'auto'\nrestarts = 2",
     "states = 3\ncovariance = 'full'\nrestarts = 3",
     "structure = 'climb'\nparents = 2\nsmoothing = 0.5",

@@ -54,7 +54,7 @@ fn nats(session: &dyn Session) -> f64 {
 #[test]
 fn chords_have_a_probability_of_one_together() {
     // Of all chords with up to two keys, and of many with more, as much as is left for others.
-    let session = session("dropout = 0.0\ninput_dropout = 0.0", 1);
+    let session = session("dropout = 0.0\ninput_dropout = 0.0\nnear = 6", 1);
     let likelihood = session.as_likelihood().unwrap();
     let sum = |chords: &[Frame]| -> f64 {
         let pieces: Vec<[Frame; 1]> = chords.iter().map(|chord| [*chord]).collect();
@@ -113,4 +113,24 @@ fn what_keys_have_to_do_with_each_other_is_learnt_by_chords_alone() {
     let cold = compose.compose(&[], LENGTH, 0.0, &SampleRequest::new(1, 2)).unwrap();
     assert_eq!(cold.row(0), cold.row(1));
     assert!(compose.compose(&[], 1, -1.0, &SampleRequest::new(1, 1)).is_err());
+}
+
+#[test]
+fn keys_that_see_their_neighbours_are_told_sooner() {
+    let quick = "outputs = 'independent'\nlearning_rate = 0.01\ndropout = 0.0\ninput_dropout = 0.0";
+    let [with, without] = ["near = 16", ""].map(|near| trained(&format!("{quick}\n{near}"), 150));
+    let [told, alone] = [nats(&*with), nats(&*without)];
+    assert!(told < alone - 1.0, "{told} nats a frame with what keys see, {alone} without");
+    // What is written at a temperature of 0 is what is likelier than any frame that differs in one key: both sides see the same
+    // frames before it.
+    let beginning = &piece(99_998)[..5];
+    for session in [with, trained(&format!("{quick}\nnear = 4\nnear_frames = 6"), 30)] {
+        let one = SampleRequest::new(1, 1);
+        let next = frames_of(session.as_compose().unwrap().compose(beginning, 1, 0.0, &one).unwrap().row(0))[0];
+        let frames = (0..88).map(|key| next ^ 1 << key).chain([next]);
+        let pieces: Vec<Vec<Frame>> = frames.map(|frame| [beginning, &[frame]].concat()).collect();
+        let values = rolls(&pieces.iter().map(Vec::as_slice).collect::<Vec<_>>(), LENGTH);
+        let nats = session.as_likelihood().unwrap().nats(&HostBatch { values, labels: None }).unwrap();
+        assert!(nats[..88].iter().all(|other| *other > nats[88]), "{nats:?}");
+    }
 }

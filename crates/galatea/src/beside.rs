@@ -18,10 +18,8 @@ pub(crate) fn check_unchanged(run: &Run, data: &dyn Dataset) -> Result<()> {
     match newest.checkpoint {
         Some(found) if found.state.data.fingerprint != data.fingerprint() => Err(Error::usage(
             format!(
-                "`{}` is not what this run was trained on ({} examples, then {}), so that nobody knows what it has not seen",
-                data.name(),
-                data.len(),
-                found.state.data.examples
+                "`{}` is no longer what this run was trained on, so that nobody knows which of it the model has not seen",
+                data.name()
             ),
             "put the data back as they were, or train anew",
         )),

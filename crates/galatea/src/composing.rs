@@ -108,16 +108,13 @@ fn by_events(
 /// The frames of the first piece of `source`.
 fn beginning(source: &str, music: &MusicSpec) -> Result<Vec<Frame>> {
     let hint = "name a MIDI file, or lists of pitches in JSON";
-    if !std::path::Path::new(source).is_file() {
+    if !std::path::Path::new(source).exists() {
         return Err(Error::usage(format!("there is no file `{source}` for the music to begin with"), hint));
     }
     let options = DataOptions { frames: 65_536, resolution: Some(music.resolution), ..DataOptions::default() };
     let data = galatea_data::open(source, &options)?;
     match data.spec() {
         DataSpec::Music(_) => Ok(frames_of(data.batch(&[0])?.values.row(0))),
-        other => Err(Error::usage(
-            format!("`{source}` holds {}, and music begins with music", other.kind()),
-            hint,
-        )),
+        other => Err(Error::usage(format!("`{source}` holds {}, and music begins with music", other.kind()), hint)),
     }
 }

@@ -8,7 +8,7 @@ use galatea::{DataOptions, Generator, HostTensor, Request, Surroundings, open, t
 
 /// A detector of everything that is no 3, and the tensor of all digits with their labels.
 fn threes(folder: &Path) -> Generator {
-    let (family, mut settings) = training();
+    let (family, mut settings) = training(None).unwrap();
     let more = "data.classes=3 train.steps=400 network=dense hidden=[128] latent=8 eval.samples=0 monitor=off";
     settings.extend(more.split(' ').map(str::to_owned));
     let request = Request { family: Some(family.to_owned()), settings, ..Request::default() };
@@ -129,7 +129,7 @@ fn an_emoji_is_no_face() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let (family, mut settings) = training();
+    let (family, mut settings) = training(None).unwrap();
     let more = "data.size=32 train.steps=300 network=dense hidden=[256] latent=16 eval.samples=0 monitor=off";
     settings.extend(more.split(' ').map(str::to_owned));
     let faces = base.join("images/orl-faces").to_string_lossy().into_owned();

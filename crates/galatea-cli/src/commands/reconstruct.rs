@@ -36,7 +36,9 @@ pub(crate) fn run(args: &ReconstructArgs, common: &Common) -> Result<ExitCode> {
     let (path, bytes) = match target {
         Target::Array(path) => (path, write::npy::floats(&back)),
         Target::Table(path) => (path, write::csv::bytes(&back, None, &[]).map_err(Error::from)?),
-        Target::Grid(path) | Target::Text(path) => (path, overview(&generator, &examples, &back, args.columns as usize)?),
+        Target::Grid(path) | Target::Text(path) => {
+            (path, overview(&generator, &examples, &back, args.columns as usize)?)
+        }
         Target::Stdout => {
             super::print_bytes(&overview(&generator, &examples, &back, args.columns as usize)?)?;
             return Ok(ExitCode::SUCCESS);

@@ -86,7 +86,8 @@ impl SoundFont {
         let loudest = left.iter().chain(&right).fold(0.0f32, |most, value| most.max(value.abs()));
         // Synthesizers leave room for an orchestra.
         let scale = if loudest > 0.0 { LOUDEST / loudest } else { 1.0 };
-        let both: Vec<f32> = left.iter().zip(&right).flat_map(|(left, right)| [*left * scale, *right * scale]).collect();
+        let both: Vec<f32> =
+            left.iter().zip(&right).flat_map(|(left, right)| [*left * scale, *right * scale]).collect();
         Ok(encode(&both, 2, RATE))
     }
 }

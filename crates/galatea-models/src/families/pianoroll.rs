@@ -4,7 +4,8 @@
 //! arXiv:1206.6392, sections 3 (independent keys) and 4 (keys of a frame that depend on each other).
 //! Differs: the keys of a frame are told one after the other from the highest down, each by a softmax over those below the last
 //! and an end, in place of an RBM or a NADE; the network is an LSTM or GRU, sees the last frame directly, too, and is trained by
-//! Adam with dropout and an average of its weights; what is longer than an example begins anew.
+//! Adam with dropout and an average of its weights; what is longer than an example begins anew. With `near`, units with the same weights
+//! for all keys see the keys around each, see [`crate::nn::near`].
 
 use std::sync::OnceLock;
 
@@ -67,7 +68,7 @@ settings! {
         /// Keys to each side that they see.
         near_keys: usize = 12, in 0..=MOST_REACH;
         /// Frames back that they see.
-        near_frames: usize = 4, in 1..=64;
+        near_frames: usize = 3, in 1..=64;
         /// Share of the units behind each layer that a training step does without.
         dropout: f64 = 0.3, in 0.0..=0.9;
         /// Share of the keys of the frames before that a training step does without.
@@ -119,7 +120,8 @@ impl Model for PianoRoll {
         summary: "keys that are independent given the frames before, as in the tables of papers: some 300,000 weights",
         settings: r#"
             outputs = "independent"
-            width = 190
+            width = 170
+            near = 64
             dropout = 0.22
             input_dropout = 0.0
             learning_rate = 4e-3

@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn music_that_is_moved_moves_what_is_said() {
-        let device = Device::flex();
+        let device = Device::flex().autodiff();
         let near = Near::new(Window { back: 2, reach: 5 }, 3, 8, &mut WeightDraw::new(1, &device));
         let state = || fused::from_vec(vec![0.3, -0.2, 0.9], [1, 3], &device);
         let said = |history: &[Frame]| fused::to_vec(near.forward(history, state(), |x| x, &device));

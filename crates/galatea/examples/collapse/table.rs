@@ -140,7 +140,11 @@ pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
         all => format!("{part} of {all} ({:.0} %)", 100.0 * part as f64 / all as f64),
     };
     let _ = writeln!(text, "\nfailed runs that were named: {}", share(all_named, all_failed));
-    let _ = writeln!(text, "failed runs with coverage to lose, named before it had halved: {}", share(all_early, all_losing));
+    let _ = writeln!(
+        text,
+        "failed runs with coverage to lose, named before it had halved: {}",
+        share(all_early, all_losing)
+    );
     let _ = writeln!(text, "healthy runs with a false alarm: {}", share(all_false, all_healthy));
     let _ = write!(text, "healed to 90 % of the healthy coverage: {}", share(all_healed, all_tried));
     text

@@ -38,14 +38,19 @@ impl Conformal {
         }
         let needed = (1.0 / false_alarms - 1.0 - 1e-9).ceil() as usize;
         if normal.len() < needed {
+            // To two places, and never one that is refused as well.
+            let least = (100.0 / (normal.len() + 1) as f64).ceil() / 100.0;
+            let more =
+                if least < 1.0 { format!(", or allow more with `--false-alarms {least}`") } else { String::new() };
             return Err(Error::usage(
                 format!(
                     "a rate of false alarms of {false_alarms} needs {needed} normal examples to set the threshold by, and there \
                      are {}",
                     normal.len()
                 ),
-                "name more normal data with `--normal SRC`, hold back more with `data.holdout` in a new run, or allow more \
-                 with `--false-alarms 0.05`",
+                format!(
+                    "name more normal data with `--normal SRC`, hold back more with `data.holdout` in a new run{more}"
+                ),
             ));
         }
         normal.sort_by(f64::total_cmp);
