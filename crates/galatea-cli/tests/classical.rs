@@ -49,13 +49,20 @@ fn a_table_is_learnt_drawn_from_given_some_of_it_and_its_graph_exported() {
     assert!(dot.contains("\"weather\" -> \"carries\";"), "{dot}");
     folder.good(&["export", "1", "-o", "people.svg"]);
     assert!(fs::read_to_string(folder.path("people.svg")).unwrap().contains(">weather</text>"));
+    folder.good(&["export", "1", "-o", "people.png"]);
+    assert!(fs::read(folder.path("people.png")).unwrap().starts_with(b"\x89PNG"));
     assert!(folder.good(&["eval", "1"]).contains("nats-per-row-40"));
     for (arguments, words) in [
         (&["sample", "1", "--given", "carriez=umbrella"][..], "there is no column `carriez`"),
         (&["sample", "1", "--given", "carries=umbrela"], "column `carries` has no value `umbrela`"),
+        (
+            &["sample", "1", "--given", "carries=umbrella", "--given", "carries=nothing"],
+            "`carries` is given twice, with two values",
+        ),
+        (&["export", "1", "-o", "people.gif"], "a model is not written to `people.gif`"),
         (&["sample", "1", "--given", "carries"], "`carries` is no column with its value"),
         (&["sample", "1", "-o", "x.gif"], "there is no writing rows as pictures"),
-        (&["sample", "1", "--prompt", "x"], "`--prompt` is for models of text"),
+        (&["sample", "1", "--prompt", "x"], "`--prompt` is for models that write on"),
         (&["train", "hmm", "--data", "people.csv"], "`hmm` does not take table"),
         (&["train", "bayesnet", "--data", "people.csv", "--set", "root=3"], "`root` is 3, and there are 3 columns"),
     ] {

@@ -98,7 +98,7 @@ fn what_makes_no_sense_for_music_is_told() {
     fs::write(folder.path("bad.sf2"), b"RIFF....sfbk").unwrap();
     for (arguments, code, words) in [
         (&["sample", "1", "-o", "x.gif"][..], 2, "music cannot be written as `.gif`"),
-        (&["sample", "1", "--top-k", "3"], 2, "`--top-k` is for models of text, and this one draws music"),
+        (&["sample", "1", "--top-k", "3"], 2, "`pianoroll` draws frames, of which only the temperature"),
         (&["sample", "1", "--prompt", "nowhere.mid"], 2, "there is no file `nowhere.mid` for the music to begin with"),
         (&["sample", "1", "--prompt", "bad.mid"], 1, "this is no MIDI file, or it is damaged"),
         (&["sample", "1", "--prompt", "digits"], 2, "there is no file `digits` for the music"),
@@ -192,7 +192,20 @@ fn a_language_model_learns_music_as_events_and_writes_it() {
     folder.good(&["sample", "1", "--prompt", "beginning.json", "--length", "6", "-o", "whole.json"]);
     let whole = &pieces("whole.json")[0];
     assert!(whole[..2] == [[60, 64, 67], [65, 69, 72]] && whole.len() <= 8, "{whole:?}");
-    folder.good(&["sample", "1", "-n", "2", "-o", "more/", "--length", "20"]);
+    folder.good(&[
+        "sample",
+        "1",
+        "-n",
+        "2",
+        "-o",
+        "more/",
+        "--length",
+        "20",
+        "--top-k",
+        "3",
+        "--repetition-penalty",
+        "1.2",
+    ]);
     assert!(read("more/000001.mid").starts_with(b"MThd"));
     // Other music is judged in the events of the model; what is drawn is shown.
     assert!(folder.good(&["eval", "1", "--against", "songs.json"]).contains("nats-per-frame-"));
@@ -228,7 +241,8 @@ fn a_language_model_learns_music_as_events_and_writes_it() {
         (&["sample", "1", "-o", "x.txt"], "music cannot be written as `.txt`"),
         (&["eval", "1", "--set", "data.resolution=2"], "the tokens of the data are others than what"),
         (&["sample", "1", "--prompt", "It was"], "there is no file `It was` for the music"),
-        (&["sample", "1", "--top-k", "3"], "`--top-k` is for models of text"),
+        (&["sample", "1", "--top-p", "3"], "the top-p 3 is out of range"),
+        (&["sample", "1", "--stop", "x"], "`--stop` is for models of text"),
     ] {
         let said = folder.refused(arguments);
         assert!(said.contains(words) && said.contains("\n hint: "), "{arguments:?}: {said}");

@@ -159,7 +159,11 @@ fn what_makes_no_sense_for_text_is_told() {
     assert_eq!(folder.good(&["sample", "1", "--length", "0", "--prompt", "the"]), "the\n");
     // What only text has is refused elsewhere.
     folder.train(&["--name", "digits"]);
-    refused(&["sample", "digits", "--prompt", "x"], 2, "`--prompt` is for models of text, and this one draws images");
+    refused(
+        &["sample", "digits", "--prompt", "x"],
+        2,
+        "`--prompt` is for models that write on, and this one draws images",
+    );
     let output = folder.run(&["sample", "1", "--length", "5"]);
     assert!(text(&output.stderr).contains("5 tokens in "), "{}", text(&output.stderr));
 }

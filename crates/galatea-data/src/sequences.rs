@@ -67,7 +67,11 @@ pub(crate) fn lines(raw: RawText, plan: &Plan, known: Option<&TextSpec>) -> Resu
     let (length, start) = (plan.context.min(longest) + 1, end.unwrap_or(0));
     let own =
         TextSpec { length, vocabulary, start, characters_per_token: characters as f64 / count.max(1) as f64, end };
-    Ok(Arc::new(SequenceSet::new(name, "lines", known.cloned().unwrap_or(own), sequences, notes)))
+    let spec = match known {
+        Some(known) => TextSpec { characters_per_token: own.characters_per_token, ..known.clone() },
+        None => own,
+    };
+    Ok(Arc::new(SequenceSet::new(name, "lines", spec, sequences, notes)))
 }
 
 /// The vocabulary of lines; byte pairs are learnt from those that are not held back.

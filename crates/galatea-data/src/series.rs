@@ -59,11 +59,13 @@ impl RawSeries {
             }
             values.extend_from_slice(piece);
         }
+        let long = self.pieces.iter().filter(|piece| piece.len() / d >= length).count();
         if starts.is_empty() {
             let longest = self.pieces.iter().map(|piece| piece.len() / d).max().unwrap_or(0);
             return Err(Error::usage(format!("`{}` has {longest} moments, and a window {length}", self.name))
                 .with_hint("give a longer series, or cut shorter windows with `--set data.window=..`"));
         }
+        let count = starts.len();
         let (chosen, mut labels) = choose(starts.len(), of_windows.as_ref(), &Plan { limit: None, ..plan.clone() })?;
         let mut starts: Vec<usize> = chosen.into_iter().map(|at| starts[at]).collect();
         if let Some(limit) = plan.limit {
@@ -72,7 +74,7 @@ impl RawSeries {
         }
         check_memory(values.len(), size_of::<f32>(), plan.memory_bytes)?;
         // Windows of one piece are neighbours even where they share nothing; single windows stand for themselves.
-        let are_single = starts.len() <= self.pieces.len();
+        let are_single = count <= long;
         let overlap = if are_single { 0 } else { ((length - 1) / plan.stride).max(1) };
         let name = self.name.clone();
         let set = SeriesSet::new(self.name, self.channels, length, (values, starts, labels), overlap, self.notes);

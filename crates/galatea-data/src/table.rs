@@ -85,7 +85,6 @@ impl RawTable {
     }
 }
 
-/// A data set of rows.
 /// The rows of a table, of which `given` is said, by the columns and values of `known`.
 ///
 /// # Errors
@@ -119,6 +118,7 @@ pub(crate) fn recoded(
     Ok(Arc::new(TableSet::new(set.name().to_owned(), known.clone(), values, set.notes(), set.warnings())))
 }
 
+/// A data set of rows.
 struct TableSet {
     name: String,
     spec: DataSpec,

@@ -292,7 +292,9 @@ impl RawText {
         }
         let start = ['\n', ' '].iter().find_map(|letter| vocabulary.encode(&letter.to_string()).ok()?.pop());
         let spec = TextSpec { length, vocabulary, start: start.unwrap_or(0), characters_per_token, end: None };
-        Ok(Arc::new(TextSet::new(name, known.cloned().unwrap_or(spec), tokens, stride, notes)))
+        // As in the model, but for what this text is like.
+        let spec = known.cloned().map_or(spec, |known| TextSpec { characters_per_token, ..known });
+        Ok(Arc::new(TextSet::new(name, spec, tokens, stride, notes)))
     }
 }
 
@@ -406,6 +408,11 @@ mod tests {
             (256..spec.vocabulary.len() as u32).map(|token| spec.vocabulary.decode(&[token])).collect();
         assert!(spelt.contains(&" low".to_owned()) && !spelt.iter().any(|token| token.contains("zy")), "{spelt:?}");
         assert!(spec.characters_per_token > 1.5);
+        // Of another text it is that of the other text.
+        let raw = RawText { name: "b".into(), source: "b.txt".into(), text: "qzqzqz".repeat(9), notes: vec![] };
+        let other = raw.finish(&Plan::new(&DataOptions::default()).unwrap(), Some(spec)).unwrap();
+        let DataSpec::Text(of_other) = other.spec() else { panic!() };
+        assert!(of_other.characters_per_token == 1.0 && of_other.vocabulary == spec.vocabulary);
         // Characters that never occurred are bytes, and come byte by byte.
         let odd = "lowest 日本 é";
         let tokens = spec.vocabulary.encode(odd).unwrap();

@@ -142,9 +142,33 @@ fn check_conv(shape: &ConvShape) {
 }
 
 #[test]
+fn sums_of_deep_products_do_not_depend_on_how_they_are_parted() {
+    // Few rows are summed at once, many in parts.
+    let [m, inputs, outputs] = [50, 1_000, 70];
+    let (x, w) = (draw(1, m * inputs), draw(2, inputs * outputs));
+    let of = |first: usize, rows: usize| {
+        let x = &x[first * inputs..(first + rows) * inputs];
+        filled(rows * outputs, |y| linear([rows, inputs, outputs], x, &w, None, Activation::Identity, y))
+    };
+    let whole = of(0, m);
+    for first in [0, 17, 40] {
+        assert_eq!(of(first, 10), whole[first * outputs..(first + 10) * outputs]);
+    }
+}
+
+#[test]
 fn linear_layers_of_training() {
-    for shape in [[32, 100, 128], [33, 129, 65], [64, 784, 1], [7, 1, 9], [1, 300, 257], [130, 40, 200], [2, 200, 300]]
-    {
+    for shape in [
+        [32, 100, 128],
+        [33, 129, 65],
+        [64, 784, 1],
+        [7, 1, 9],
+        [1, 300, 257],
+        [130, 40, 200],
+        [2, 200, 300],
+        [300, 70, 150],
+        [40, 700, 40],
+    ] {
         check_linear(shape);
     }
     for shape in [[0, 3, 4], [3, 0, 4], [1, 1, 1], [3, 4, 0], [0, 40, 70], [3, 0, 70], [3, 40, 0]] {

@@ -149,7 +149,7 @@ pub struct Reading {
     #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
     /// What the value would be within in 95 of 100 cases, with other samples and other real examples.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "numbers_or_none")]
     pub interval: Option<[f64; 2]>,
     /// The same between two halves of the real data: what a perfect model would have.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -166,6 +166,14 @@ pub struct Reading {
     /// Whether it is the best so far of those that checkpoints are chosen by.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub best: bool,
+}
+
+/// An interval with an end that is not finite is none.
+fn numbers_or_none<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<[f64; 2]>, D::Error> {
+    let ends = Option::<[Option<f64>; 2]>::deserialize(deserializer)?;
+    Ok(ends.and_then(|[from, to]| Some([from?, to?])))
 }
 
 fn number_or_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {

@@ -50,6 +50,9 @@ pub struct Intervention {
 impl Intervention {
     /// The changes in a sentence: `learning_rate_d 0.0002 -> 0.00005, r1 0.0 -> 1.0`.
     pub fn changes_text(&self) -> String {
+        if self.changes.is_empty() {
+            return "the same settings".to_owned();
+        }
         let changes = self.changes.iter().map(|(key, [old, new])| format!("{key} {old} -> {new}"));
         changes.collect::<Vec<_>>().join(", ")
     }
@@ -124,6 +127,14 @@ const LOSS: Change = Change {
         is_minimax(now).then(|| usual.unwrap_or_else(|| "non-saturating".into()))
     },
 };
+/// Penalties stay on where that is usual.
+const LASTING: Change = Change {
+    key: "penalty_end",
+    to: |now, known| {
+        let usual = known.usual.get("penalty_end")?;
+        (now.as_float()? < 0.1 * usual.as_float()?).then(|| usual.clone())
+    },
+};
 const MOMENTUM: Change = Change {
     key: "beta_1",
     to: |now, known| {
@@ -175,8 +186,13 @@ const SLOWER: Change = Change { key: "learning_rate", to: |now, _| slower(now, 0
 const PACK: Change = Change { key: "pack", to: |now, _| (now.as_integer()? == 1).then_some(Value::Integer(2)) };
 
 /// What makes most adversarial games unstable, put right together.
-const FIRST: &[Change] = &[LOSS, ONE_STEP, USUAL_G, USUAL_D, R1, R2, MOMENTUM, AVERAGE];
-const FAIR: &[Change] = &[LOSS, ONE_STEP, FAIR_G, FAIR_D, R1, R2, MOMENTUM, AVERAGE];
+const FIRST: &[Change] = &[LOSS, ONE_STEP, USUAL_G, USUAL_D, R1, R2, LASTING, MOMENTUM, AVERAGE];
+const FAIR: &[Change] = &[LOSS, ONE_STEP, FAIR_G, FAIR_D, R1, R2, LASTING, MOMENTUM, AVERAGE];
+
+/// Whether it spoils networks long before it can be seen.
+pub(crate) fn creeps(kind: Kind) -> bool {
+    matches!(kind, Kind::DroppedModes | Kind::NearDuplicates | Kind::Overpowering)
+}
 
 /// What helps, in order. Each line is one intervention: the changes of it that apply are made together.
 fn remedies(kind: Kind) -> &'static [&'static [Change]] {

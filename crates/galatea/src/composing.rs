@@ -16,10 +16,11 @@ const MOST_FRAMES: usize = 1_000_000;
 pub struct Composition {
     /// Music that pieces begin with: a MIDI file or lists of pitches, of which the first piece is taken.
     pub beginning: Option<String>,
-    /// Frames to write; without it as many as the model's examples have, the beginning among them.
+    /// Frames to write; without it as many as the model's examples have, the beginning among them unless that is as
+    /// long.
     pub frames: Option<usize>,
-    /// Nearer 0 gives likelier and less varied music; 0 always takes what is likeliest.
-    pub temperature: f64,
+    /// How notes are drawn; frames are drawn by its temperature alone.
+    pub decoding: Decoding,
 }
 
 impl Generator {
@@ -42,7 +43,11 @@ impl Generator {
             Some(source) => beginning(source, &music)?,
             None => Vec::new(),
         };
-        let usual = music.length.saturating_sub(beginning.len()).max(1);
+        // Of what is as long as an example already, as much again.
+        let usual = match music.length.saturating_sub(beginning.len()) {
+            0 => music.length,
+            left => left,
+        };
         let frames = composition.frames.unwrap_or(usual);
         if frames == 0 || frames > MOST_FRAMES {
             return Err(Error::usage(
@@ -51,12 +56,19 @@ impl Generator {
             ));
         }
         if let (DataSpec::Text(text), Some(complete)) = (self.spec(), self.session().as_complete()) {
-            let decoding = Decoding { temperature: composition.temperature, ..Decoding::default() };
-            return by_events(complete, text, &music, (&beginning, frames), &decoding, request);
+            composition.decoding.check()?;
+            return by_events(complete, text, &music, (&beginning, frames), &composition.decoding, request);
+        }
+        let temperature = composition.decoding.temperature;
+        if composition.decoding != (Decoding { temperature, ..Decoding::default() }) {
+            return Err(Error::usage(
+                format!("`{}` draws frames, of which only the temperature can be chosen", self.info().name),
+                "leave the other options of drawing out, or train `lm` with `data.tokens=events`",
+            ));
         }
         let drawn = match self.session().as_compose() {
-            Some(compose) => compose.compose(&beginning, frames, composition.temperature, request)?,
-            None if composition.beginning.is_none() && frames == usual && composition.temperature == 1.0 => {
+            Some(compose) => compose.compose(&beginning, frames, temperature, request)?,
+            None if composition.beginning.is_none() && frames == usual && temperature == 1.0 => {
                 self.sample(request)?.values
             }
             None => {

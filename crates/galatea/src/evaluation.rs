@@ -107,6 +107,10 @@ pub fn evaluate(generator: &Generator, model: &Path, root: &Path, request: &Requ
             request.settings.splice(0..0, as_music(spec));
             request.data_and_eval()?
         }
+        (DataSpec::Series(series), Some(_)) => {
+            request.settings.insert(0, format!("data.window={}", series.length));
+            request.data_and_eval()?
+        }
         // In the tokens of the model: those of another text are others.
         (DataSpec::Text(known), Some(source)) => {
             let (options, eval) = (request.data_settings()?, request.eval_options()?);

@@ -191,7 +191,9 @@ impl Generator {
             let Some(place) = values.iter().position(|known| known == value) else {
                 return Err(Error::usage(format!("column `{name}` has no value `{value}`"), near(value, &values)));
             };
-            known[at] = Some(place as u32);
+            if known[at].replace(place as u32).is_some_and(|before| before != place as u32) {
+                return Err(Error::usage(format!("`{name}` is given twice, with two values"), "give it one of them"));
+            }
         }
         let (rows, log) = condition.sample_given(&known, request)?;
         Ok((rows, log.exp()))

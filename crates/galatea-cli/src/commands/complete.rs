@@ -71,8 +71,8 @@ impl TextArgs {
         ];
         match given.into_iter().find(|(_, is_given)| *is_given) {
             Some((name, _)) => {
-                let problem = format!("`{name}` is for models of text, and this one draws {}", spec.kind());
-                Err(Error::usage(problem, "leave it out, or name the run of a model of text").into())
+                let problem = format!("`{name}` is for models that write on, and this one draws {}", spec.kind());
+                Err(Error::usage(problem, "leave it out, or name a run of `lm` or `relgan`").into())
             }
             None => Ok(()),
         }
@@ -80,24 +80,26 @@ impl TextArgs {
 
     /// Refuses what only text has, for music.
     pub(crate) fn refuse_for_music(&self) -> Result<()> {
-        let given = [
-            ("--stop", !self.stop.is_empty()),
-            ("--top-k", self.top_k.is_some()),
-            ("--top-p", self.top_p.is_some()),
-            ("--min-p", self.min_p.is_some()),
-            ("--repetition-penalty", self.repetition_penalty.is_some()),
-        ];
-        match given.into_iter().find(|(_, is_given)| *is_given) {
-            Some((name, _)) => {
-                let problem = format!("`{name}` is for models of text, and this one draws music");
-                Err(Error::usage(problem, "leave it out; `--temperature` is for music, too").into())
-            }
-            None => Ok(()),
+        if self.stop.is_empty() {
+            return Ok(());
+        }
+        let problem = "`--stop` is for models of text, and this one draws music";
+        Err(Error::usage(problem, "leave it out; pieces end by themselves, or after `--length` frames").into())
+    }
+
+    /// How tokens are drawn.
+    pub(crate) fn decoding(&self) -> Decoding {
+        let usual = Decoding::default();
+        Decoding {
+            repetition_penalty: self.repetition_penalty.unwrap_or(usual.repetition_penalty),
+            temperature: self.temperature.unwrap_or(usual.temperature),
+            top_k: self.top_k.map_or(usual.top_k, |k| k as usize),
+            top_p: self.top_p.unwrap_or(usual.top_p),
+            min_p: self.min_p.unwrap_or(usual.min_p),
         }
     }
 
     fn writing(&self, seed: u64, is_line: bool) -> Result<Writing> {
-        let usual = Decoding::default();
         let prompt = match self.prompt.as_deref() {
             Some("-") => {
                 let mut text = String::new();
@@ -113,13 +115,7 @@ impl TextArgs {
         };
         Ok(Writing {
             prompt,
-            decoding: Decoding {
-                repetition_penalty: self.repetition_penalty.unwrap_or(usual.repetition_penalty),
-                temperature: self.temperature.unwrap_or(usual.temperature),
-                top_k: self.top_k.map_or(usual.top_k, |k| k as usize),
-                top_p: self.top_p.unwrap_or(usual.top_p),
-                min_p: self.min_p.unwrap_or(usual.min_p),
-            },
+            decoding: self.decoding(),
             length: self.length.unwrap_or(500) as usize,
             stop: self.stop.iter().map(|stop| stop.replace("\\n", "\n")).collect(),
             seed,

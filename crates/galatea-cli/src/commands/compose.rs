@@ -126,7 +126,7 @@ impl super::complete::TextArgs {
         Ok(Composition {
             beginning: self.prompt.clone(),
             frames: self.length.map(|length| length as usize),
-            temperature: self.temperature.unwrap_or(1.0),
+            decoding: self.decoding(),
         })
     }
 }

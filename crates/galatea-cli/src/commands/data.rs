@@ -62,7 +62,7 @@ pub(crate) fn show(
     let data = request.open_data()?;
     if let Some(path) = output {
         let ending = write::overview_ending(data.spec());
-        if ending != "png" && path.extension().is_none_or(|own| own != ending) {
+        if path.extension().is_none_or(|own| own != ending) {
             let problem = format!("examples of {} cannot be written to `{}`", data.spec().kind(), path.display());
             return Err(Error::usage(problem, format!("name a file that ends in `.{ending}`")).into());
         }

@@ -12,14 +12,23 @@ use crate::progress;
 pub(crate) fn run(args: ExportArgs, common: &Common) -> Result<ExitCode> {
     let generator = super::sample::open(&args.model, &args.checkpoint, common)?;
     let ending = args.output.extension().and_then(|ending| ending.to_str());
-    if let Some(ending @ ("dot" | "svg")) = ending {
+    if let Some(ending @ ("dot" | "svg" | "png")) = ending {
         let graph = generator.graph().ok_or_else(|| {
             Error::usage(format!("`{}` has no graph to draw", generator.info().name), "name a file in `.safetensors`")
         })?;
-        let drawn = if ending == "dot" { graph.dot() } else { graph.svg() };
-        write::file(&args.output, drawn.as_bytes()).map_err(Error::from)?;
+        let drawn = match ending {
+            "dot" => graph.dot().into_bytes(),
+            "svg" => graph.svg().into_bytes(),
+            _ => graph.png().map_err(Error::from)?,
+        };
+        write::file(&args.output, &drawn).map_err(Error::from)?;
         progress::note(common, &format!("`{}` shows which column depends on which", args.output.display()));
         return Ok(ExitCode::SUCCESS);
+    }
+    if ending != Some("safetensors") {
+        let problem = format!("a model is not written to `{}`", args.output.display());
+        let graph = if generator.graph().is_some() { "; `.png`, `.svg` and `.dot` are its graph" } else { "" };
+        return Err(Error::usage(problem, format!("name a file that ends in `.safetensors`{graph}")).into());
     }
     generator.save(&args.output)?;
     if common.json {

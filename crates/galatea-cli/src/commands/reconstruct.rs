@@ -35,7 +35,14 @@ pub(crate) fn run(args: &ReconstructArgs, common: &Common) -> Result<ExitCode> {
     report(generator.spec(), &inputs, 0, [&examples, &back], common)?;
     let (path, bytes) = match target {
         Target::Array(path) => (path, write::npy::floats(&back)),
-        Target::Table(path) => (path, write::csv::bytes(&back, None, &[]).map_err(Error::from)?),
+        Target::Table(path) => {
+            let rows = match generator.spec() {
+                DataSpec::Series(series) => write::csv::series(&back, None, series),
+                DataSpec::Table(_) => write::overview(&back, generator.spec(), 1),
+                _ => write::csv::bytes(&back, None, &[]),
+            };
+            (path, rows.map_err(Error::from)?)
+        }
         Target::Grid(path) | Target::Text(path) => {
             (path, overview(&generator, &examples, &back, args.columns as usize)?)
         }

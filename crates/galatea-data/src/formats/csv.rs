@@ -12,6 +12,8 @@ use crate::{
     table::RawTable,
 };
 
+/// Numbers of a column that differ by less than this share of the largest are hardly told apart in single precision.
+const FINEST: f64 = 1e-5;
 /// Most columns; more are likely to be a file of another kind.
 const MOST_COLUMNS: usize = 10_000;
 /// Bytes of memory for each byte of the file.
@@ -249,12 +251,16 @@ fn series(
         return Err(Error::invalid(path, "there is no column of numbers in it").with_hint("add one beside the time"));
     }
     let mut values = Vec::with_capacity(rows.len() * channels.len());
+    let mut ranges = vec![[f64::INFINITY, f64::NEG_INFINITY]; channels.len()];
     let mut missing: Vec<(u64, usize)> = Vec::new();
     for (line, row) in rows {
-        for at in &channels {
+        for (at, range) in channels.iter().zip(&mut ranges) {
             let field = &row[*at];
-            match field.parse::<f32>() {
-                Ok(value) if value.is_finite() => values.push(value),
+            match field.parse::<f64>() {
+                Ok(value) if (value as f32).is_finite() => {
+                    *range = [range[0].min(value), range[1].max(value)];
+                    values.push(value as f32);
+                }
                 _ if is_nothing(field) => {
                     missing.push((*line, *at));
                     values.push(f32::NAN);
@@ -265,6 +271,15 @@ fn series(
                         .with_hint("series are numbers; leave the column out, or read the file as a table"));
                 }
             }
+        }
+    }
+    for (at, [least, most]) in channels.iter().zip(&ranges) {
+        if most > least && most - least < FINEST * least.abs().max(most.abs()) {
+            let problem =
+                format!("`{}` goes from {least} to {most}: too far from 0 for such small differences", columns[*at]);
+            return Err(Error::invalid(path, problem).with_hint(format!(
+                "take {least} off the column, or leave the column out; numbers are kept to 7 digits"
+            )));
         }
     }
     if let Some((line, at)) = missing.first() {

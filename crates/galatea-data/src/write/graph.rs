@@ -1,11 +1,13 @@
-//! Which of some things depend on which, as a picture in SVG, or in the language of Graphviz.
+//! Which of some things depend on which, as a picture in SVG or PNG, or in the language of Graphviz.
 //!
 //! Things stand below all that they depend on, and in a row as near as may be under those: the first two steps of Sugiyama, Tagawa
 //! and Toda 1981, "Methods for Visual Understanding of Hierarchical System Structures".
 
+use crate::Result;
+
 /// Pixels of a letter, of a box's height, and between boxes and rows.
-const LETTER: usize = 8;
-const HIGH: usize = 28;
+pub(super) const LETTER: usize = 8;
+pub(super) const HIGH: usize = 28;
 const GAP: usize = 24;
 const BETWEEN: usize = 64;
 /// Times that rows are put in order, down and up in turn.
@@ -20,7 +22,36 @@ pub struct Graph {
     pub edges: Vec<(usize, usize)>,
 }
 
+/// Where things stand in a picture, in pixels.
+pub(super) struct Layout {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    /// Of each thing its upper left corner, and how wide it is.
+    pub(super) corner: Vec<(usize, usize)>,
+    pub(super) wide: Vec<usize>,
+}
+
+impl Layout {
+    /// Where an edge begins.
+    pub(super) fn below(&self, at: usize) -> (usize, usize) {
+        (self.corner[at].0 + self.wide[at] / 2, self.corner[at].1 + HIGH)
+    }
+
+    /// Where an edge ends.
+    pub(super) fn above(&self, at: usize) -> (usize, usize) {
+        (self.corner[at].0 + self.wide[at] / 2, self.corner[at].1)
+    }
+}
+
 impl Graph {
+    /// As a picture in PNG.
+    ///
+    /// # Errors
+    /// If it is too large for one.
+    pub fn png(&self) -> Result<Vec<u8>> {
+        super::graph_png::draw(self, &self.layout())
+    }
+
     /// In the language of Graphviz.
     pub fn dot(&self) -> String {
         let name = |at: usize| format!("\"{}\"", self.names[at].replace('\\', "\\\\").replace('"', "\\\""));
@@ -35,11 +66,10 @@ impl Graph {
         dot
     }
 
-    /// As a picture.
-    pub fn svg(&self) -> String {
+    pub(super) fn layout(&self) -> Layout {
         let rows = self.rows();
-        let wide = |at: usize| self.names[at].chars().count() * LETTER + GAP / 2;
-        let of_row = |row: &[usize]| row.iter().map(|at| wide(*at) + GAP).sum::<usize>() + GAP;
+        let wide: Vec<usize> = self.names.iter().map(|name| name.chars().count() * LETTER + GAP / 2).collect();
+        let of_row = |row: &[usize]| row.iter().map(|at| wide[*at] + GAP).sum::<usize>() + GAP;
         let width = rows.iter().map(|row| of_row(row)).max().unwrap_or(GAP);
         let height = rows.len() * (HIGH + BETWEEN) - BETWEEN.min(rows.len() * BETWEEN) + 2 * GAP;
         let mut corner = vec![(0, 0); self.names.len()];
@@ -47,29 +77,35 @@ impl Graph {
             let mut x = GAP + (width - of_row(row)) / 2;
             for at in row {
                 corner[*at] = (x, GAP + number * (HIGH + BETWEEN));
-                x += wide(*at) + GAP;
+                x += wide[*at] + GAP;
             }
         }
+        Layout { width, height, corner, wide }
+    }
+
+    /// As a picture in SVG.
+    pub fn svg(&self) -> String {
+        let layout = self.layout();
+        let Layout { width, height, corner, wide } = &layout;
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
              font-family=\"sans-serif\" font-size=\"13\">\n<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" \
              markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#666\"/></marker></defs>\n\
              <rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n"
         );
-        let middle = |at: usize| corner[at].0 + wide(at) / 2;
         for (from, to) in &self.edges {
-            let (x, y, x_2, y_2) = (middle(*from), corner[*from].1 + HIGH, middle(*to), corner[*to].1);
+            let ((x, y), (x_2, y_2)) = (layout.below(*from), layout.above(*to));
             svg.push_str(&format!(
                 "<line x1=\"{x}\" y1=\"{y}\" x2=\"{x_2}\" y2=\"{y_2}\" stroke=\"#666\" marker-end=\"url(#tip)\"/>\n"
             ));
         }
         for (at, name) in self.names.iter().enumerate() {
-            let ((x, y), w) = (corner[at], wide(at));
+            let ((x, y), w) = (corner[at], wide[at]);
             let name = name.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
             svg.push_str(&format!(
                 "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{HIGH}\" rx=\"4\" fill=\"#eef3fa\" stroke=\"#345\"/>\n\
                  <text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{name}</text>\n",
-                middle(at),
+                layout.above(at).0,
                 y + HIGH / 2 + 5
             ));
         }

@@ -13,6 +13,7 @@
 pub mod csv;
 pub mod gif;
 pub mod graph;
+mod graph_png;
 pub mod lines;
 pub mod midi;
 pub mod npy;

@@ -78,6 +78,13 @@ fn a_series_is_cut_into_windows_and_split_by_time() {
     let one: String = std::iter::once("up\n".to_owned()).chain((0..200).map(|t| format!("{t}\n"))).collect();
     let apart = opened(&folder.write("one.csv", &one), &DataOptions { stride: 10, ..series(10) });
     assert_eq!(apart.len(), 20);
+    // Pieces that are too short for a window do not make the windows of the one long piece stand for themselves.
+    let runs = (0..30).map(|run| (run % 2, 5)).chain([(2, 60)]);
+    let runs: String = runs.flat_map(|(class, rows)| (0..rows).map(move |t| format!("{t},{class}\n"))).collect();
+    let data = opened(&folder.write("runs.csv", &format!("up,class\n{runs}")), &series(20));
+    let parts = split(&*data, 0.2);
+    assert_eq!((data.len(), data.overlap()), (41, 19));
+    assert!(parts.train.last().unwrap() + 19 < parts.held_back[0]);
     // Without names, and without a header.
     let bare = opened(&folder.write("b.csv", "1;2\n3;4\n5;6\n"), &series(2));
     let DataSpec::Series(spec) = bare.spec() else { panic!() };
@@ -127,6 +134,9 @@ fn what_is_no_table_is_refused() {
         folder.refused("a\n1\n", &DataOptions { stride: 2, ..table.clone() }).contains("`data.stride` is for series")
     );
     assert!(folder.refused("a\n1\n", &DataOptions { context: 2, ..table }).contains("`data.context` is for text"));
+    assert!(folder.refused("at,b\n1700000001,2\n1700000004,3\n", &series(2)).starts_with(
+        "`a.csv`: `at` goes from 1700000001 to 1700000004: too far from 0 for such small differences | take"
+    ));
     let constant = opened(&folder.write("c.csv", "a,b\n1,2\n1,3\n1,4\n"), &series(2));
     assert!(constant.warnings().iter().any(|warning| warning.starts_with("`a` holds the same number")));
 }

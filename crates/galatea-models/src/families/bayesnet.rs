@@ -134,7 +134,13 @@ impl Model for BayesNet {
             let mut row = vec![0; self.sizes.len()];
             for column in &order {
                 let (counts, total) = self.given(*column, &row);
-                let mut left = stream.next_f64() * total;
+                let draw = stream.next_f64();
+                let mut left = draw * total;
+                if total <= 0.0 {
+                    // As in `probability`.
+                    row[*column] = (draw * counts.len() as f64) as usize;
+                    continue;
+                }
                 let chosen = counts.iter().position(|count| {
                     left -= f64::from(*count) + self.config.smoothing;
                     left < 0.0

@@ -13,6 +13,8 @@ use galatea_kernels::pool::parallel_for;
 
 /// Sequences whose sums are added up in one task.
 const TOGETHER: usize = 16;
+/// Probability of a symbol that a state was never seen with: what is new is unlikely, and not impossible.
+const SELDOM: f64 = 1e-10;
 
 /// Normal distributions that a state draws from, each with its share; all sizes are the same for all states.
 #[derive(Clone, Debug, PartialEq)]
@@ -406,7 +408,11 @@ impl Chain {
                 .collect()
         };
         let emission = match &self.emission {
-            Emission::Symbols(old) => Emission::Symbols(rows(&counts.weights, old)),
+            Emission::Symbols(old) => {
+                let width = (old.len() / k) as f64;
+                let some = |share: f64| (share + SELDOM) / (1.0 + SELDOM * width);
+                Emission::Symbols(rows(&counts.weights, old).into_iter().map(some).collect())
+            }
             Emission::Normals(old) => {
                 let mut normals = old.clone();
                 normals.shares = rows(&counts.weights, &old.shares);

@@ -77,14 +77,19 @@ impl Table {
     /// What a column with these parents adds to Bayes' information criterion, halved and turned over: higher is better.
     pub fn score(&self, column: usize, parents: &[usize]) -> f64 {
         let size = self.sizes[column];
+        let combinations = parents.iter().map(|parent| self.sizes[*parent] as f64).product::<f64>();
+        let cost = 0.5 * (self.rows.max(1) as f64).ln() * combinations * (size - 1) as f64;
+        // Likelihood is at most as much above that of no parents: what costs more is never taken, and its table may be huge.
+        if !parents.is_empty() && cost > self.rows as f64 * (size as f64).ln() {
+            return f64::NEG_INFINITY;
+        }
         let counts = self.counts(column, parents);
         let mut likelihood = 0.0;
         for counts in counts.chunks_exact(size) {
             let total = counts.iter().sum::<u64>() as f64;
             likelihood += counts.iter().filter(|n| **n > 0).map(|n| *n as f64 * (*n as f64 / total).ln()).sum::<f64>();
         }
-        let free = (counts.len() / size * (size - 1)) as f64;
-        likelihood - 0.5 * (self.rows.max(1) as f64).ln() * free
+        likelihood - cost
     }
 }
 
@@ -402,6 +407,16 @@ mod tests {
             values.extend([a, b, c, d].map(|value| value as f32));
         }
         Table::new(&[3, 2, 3, 2], &values)
+    }
+
+    #[test]
+    fn parents_that_can_never_pay_are_not_counted() {
+        let values: Vec<f32> =
+            (0..40).flat_map(|row| [row % 7, row * 31 % 900, row, row].map(|value| value as f32)).collect();
+        let table = Table::new(&[7, 100_000, 100_000, 100_000], &values);
+        // A table of 7e15 numbers.
+        assert_eq!(table.score(0, &[1, 2, 3]), f64::NEG_INFINITY);
+        assert!(table.score(0, &[]).is_finite());
     }
 
     #[test]

@@ -178,10 +178,11 @@ mod tests {
         std::fs::write(folder.path().join("config.toml"), "").unwrap();
         let run = Run::open(folder.path(), &folder.path().to_string_lossy()).unwrap();
         assert!(readings(&run).unwrap().is_empty());
-        let line = "{\"metric\":\"a-2\",\"value\":null,\"best\":true,\"step\":4,\"images_seen\":8,\"seconds\":0.5}\n";
+        let line = "{\"metric\":\"a-2\",\"value\":null,\"interval\":[null,null],\"best\":true,\"step\":4,\"images_seen\":8,\"seconds\":0.5}\n";
         std::fs::write(run.metrics_path(), format!("{line}{{\"met")).unwrap();
         let [Logged { reading, step: 4, images_seen: 8, .. }] = &readings(&run).unwrap()[..] else { panic!() };
         assert!(reading.metric == "a-2" && reading.value.is_nan() && reading.best && reading.floor.is_none());
+        assert_eq!(reading.interval, None);
         std::fs::write(run.metrics_path(), format!("{line}no JSON\n")).unwrap();
         let error = readings(&run).unwrap_err();
         assert!(error.to_string().contains("line 2 is no value of a metric") && error.hint().is_some(), "{error}");

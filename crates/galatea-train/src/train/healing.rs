@@ -71,7 +71,7 @@ impl Course<'_> {
         let (all, usual) = (self.session.config(), heal::usual(self.session));
         let text = if self.watch.interventions.len() >= self.config.heal.max {
             format!("training went back {} times (`heal.max`) and goes on as it is", self.config.heal.max)
-        } else if heal::options(kind, Known { all: &all, usual: &usual }).is_empty() {
+        } else if !self.begins_anew(kind) && heal::options(kind, Known { all: &all, usual: &usual }).is_empty() {
             format!("no setting is left that would help against {}; training goes on as it is", kind.name())
         } else {
             return Ok(true);
@@ -80,9 +80,20 @@ impl Course<'_> {
         Ok(false)
     }
 
+    /// Whether what has gone wrong again calls for another beginning: the checkpoint that training went back to was spoiled, though
+    /// nobody had seen it.
+    fn begins_anew(&self, kind: Kind) -> bool {
+        heal::creeps(kind) && self.watch.interventions.last().is_some_and(|last| last.back_to > 0)
+    }
+
     /// Goes back to before `finding` and changes settings. Gives whether there was a way.
     pub(super) fn heal(&mut self, finding: &Finding) -> Result<bool> {
         let before = self.session.config();
+        if self.begins_anew(finding.kind) {
+            self.session.restart(&before)?;
+            self.go_back(finding, None, BTreeMap::new())?;
+            return Ok(true);
+        }
         let usual = heal::usual(self.session);
         let options = heal::options(finding.kind, Known { all: &before, usual: &usual });
         let healthy = self.healthy_checkpoint(finding.since)?;

@@ -324,7 +324,15 @@ fn what_nothing_helps_against_is_left_after_so_many_times() {
     assert_eq!((summary.step, summary.interventions.len()), (400, 2));
     assert!(witness.has("warning training went back 2 times (`heal.max`)"), "{:?}", witness.seen());
     let rates: Vec<String> = summary.interventions.iter().map(|done| done.changes_text()).collect();
-    assert_eq!(rates, ["r1 0.0 -> 1.0", "learning_rate_g 0.001 -> 0.0005"]);
+    // From where it went wrong again, nothing can be saved: training begins anew with what was changed.
+    assert_eq!(rates, ["r1 0.0 -> 1.0", "the same settings"]);
+    assert!(summary.interventions[0].back_to > 0 && summary.interventions[1].back_to == 0);
+
+    let config = frail("stubborn = true", AUTO);
+    let run = create(folder.path(), &config);
+    let summary = train(&run, &config, &Witness::default()).unwrap();
+    let rates: Vec<String> = summary.interventions.iter().map(|done| done.changes_text()).collect();
+    assert_eq!(rates, ["r1 0.0 -> 1.0", "the same settings", "learning_rate_g 0.001 -> 0.0005"]);
 
     // Where no checkpoint is from before, training begins anew.
     let mut config = frail("", AUTO);

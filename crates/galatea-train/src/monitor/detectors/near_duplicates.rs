@@ -11,6 +11,8 @@ const FREE: f64 = 0.1;
 const GOOD: f64 = 0.4;
 /// Looks that it lasts: if there were none before, and if there have always been some.
 const LOOKS: [usize; 2] = [3, 20];
+/// Looks after which it is a severe matter in any case.
+const FOR_LONG: usize = 40;
 /// Samples that differ from each other by less than this share of what real examples do are a severe matter.
 const ALIKE: f64 = 0.5;
 
@@ -32,7 +34,7 @@ pub(super) fn detect(series: &Series) -> Option<Finding> {
         }
     };
     let is_alike = scores.iter().all(|scores| scores.diversity < ALIKE);
-    let severity = if is_alike { Severity::Severe } else { Severity::Notice };
+    let severity = if is_alike || copied(FOR_LONG).is_some() { Severity::Severe } else { Severity::Notice };
     let evidence = format!(
         "{:.0} % of samples are nearly equal to another, at {} looks up to step {}; of as many real examples {:.0} % are, \
          and of samples it was {:.0} % at best",

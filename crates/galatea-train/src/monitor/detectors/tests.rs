@@ -137,6 +137,8 @@ fn copies_are_near_duplicates() {
     // Each mode is a point, from the beginning.
     let points = |i: u64| with(i, |scores| (scores.duplicates, scores.diversity) = (0.9, 0.95));
     assert_eq!((kinds(&series(19, points)), kinds(&series(20, points)).len()), (vec![], 1));
+    assert_eq!(kinds(&series(39, points)), [(Kind::NearDuplicates, Severity::Notice)]);
+    assert_eq!(kinds(&series(40, points)), [(Kind::NearDuplicates, Severity::Severe)]);
 }
 
 #[test]
