@@ -63,7 +63,7 @@ impl Generator {
         if composition.decoding != (Decoding { temperature, ..Decoding::default() }) {
             return Err(Error::usage(
                 format!("`{}` draws frames, of which only the temperature can be chosen", self.info().name),
-                "leave the other options of drawing out, or train `lm` with `data.tokens=events`",
+                "leave the other options of drawing out, or train on music as events, with `data.tokens=events`",
             ));
         }
         let drawn = match self.session().as_compose() {

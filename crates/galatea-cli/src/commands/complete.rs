@@ -72,7 +72,11 @@ impl TextArgs {
         match given.into_iter().find(|(_, is_given)| *is_given) {
             Some((name, _)) => {
                 let problem = format!("`{name}` is for models that write on, and this one draws {}", spec.kind());
-                Err(Error::usage(problem, "leave it out, or name a run of `lm` or `relgan`").into())
+                Err(Error::usage(
+                    problem,
+                    "leave it out, or name the run of a family that writes on: see `galatea models`",
+                )
+                .into())
             }
             None => Ok(()),
         }
