@@ -162,6 +162,7 @@ fn odd_parts_are_found_given_back_and_walked_between() {
     std::fs::remove_file(folder.path("good/007.png")).unwrap();
     let said = folder.refused(&["detect", "1", "new", "--false-alarms", "0.02"]);
     assert!(said.contains("no longer what this run was trained on"), "{said}");
+    assert!(folder.refused(&["eval", "1"]).contains("no longer what this run was trained on"));
     folder.good(&["detect", "1", "new", "--false-alarms", "0.1", "--normal", "good", "--score", "elbo"]);
 }
 

@@ -189,9 +189,11 @@ const PACK: Change = Change { key: "pack", to: |now, _| (now.as_integer()? == 1)
 const FIRST: &[Change] = &[LOSS, ONE_STEP, USUAL_G, USUAL_D, R1, R2, LASTING, MOMENTUM, AVERAGE];
 const FAIR: &[Change] = &[LOSS, ONE_STEP, FAIR_G, FAIR_D, R1, R2, LASTING, MOMENTUM, AVERAGE];
 
-/// Whether it spoils networks long before it can be seen.
-pub(crate) fn creeps(kind: Kind) -> bool {
-    matches!(kind, Kind::DroppedModes | Kind::NearDuplicates | Kind::Overpowering)
+/// Whether the checkpoint that training went back to was spoiled, though nobody had seen it: what spoils networks long before it can be
+/// seen is there again soon, before twice the steps at which it was found. What comes later is another matter, and much would be lost.
+pub(crate) fn was_spoiled(interventions: &[Intervention], kind: Kind, step: u64) -> bool {
+    let creeps = matches!(kind, Kind::DroppedModes | Kind::NearDuplicates | Kind::Overpowering);
+    creeps && interventions.last().is_some_and(|last| last.back_to > 0 && step < 2 * last.step)
 }
 
 /// What helps, in order. Each line is one intervention: the changes of it that apply are made together.
@@ -385,5 +387,20 @@ mod tests {
         assert_eq!((all[0].changes_text(), all[0].back_to_text()), ("r1 0.0 -> 1.0".into(), "step 1,000".into()));
         assert_eq!(slower(&Value::Float(2e-4), 0.25), Some(Value::Float(5e-5)));
         assert_eq!(slower(&Value::Float(2e-7), 0.25), None);
+    }
+
+    #[test]
+    fn what_is_soon_wrong_again_was_spoiled() {
+        let done = |back_to| Intervention {
+            step: 1_000,
+            kind: Kind::Overpowering,
+            evidence: String::new(),
+            back_to,
+            changes: BTreeMap::new(),
+        };
+        let at = |back_to, kind, step| was_spoiled(&[done(back_to)], kind, step);
+        assert!(at(800, Kind::DroppedModes, 900) && at(800, Kind::DroppedModes, 1_999));
+        assert!(!at(800, Kind::DroppedModes, 2_000) && !at(0, Kind::DroppedModes, 900));
+        assert!(!at(800, Kind::Divergence, 900) && !was_spoiled(&[], Kind::DroppedModes, 900));
     }
 }

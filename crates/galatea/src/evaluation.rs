@@ -12,6 +12,7 @@ use galatea_metrics::{Arrays, Points, Reference, Report, Row};
 use galatea_models::{SampleRequest, Session};
 use galatea_train::{Reading, Run};
 
+use crate::beside::check_unchanged;
 use crate::request::Request;
 use crate::{Error, Generator, Result, likelihood, texts};
 
@@ -93,14 +94,18 @@ const MAX_TRAIN: usize = 10_000;
 pub fn evaluate(generator: &Generator, model: &Path, root: &Path, request: &Request) -> Result<Report> {
     let mut request = request.clone();
     let foreign = request.data.is_some();
-    if !foreign {
-        if model.extension().is_some_and(|ending| ending == "safetensors") {
+    let run = match foreign {
+        true => None,
+        false if model.extension().is_some_and(|ending| ending == "safetensors") => {
             return Err(Error::usage(
                 "an exported model does not know its data",
                 "name data to judge it by with `--data`, or judge its run",
             ));
         }
-        request.config = Some(Run::open(root, &model.to_string_lossy())?.path().join("config.toml"));
+        false => Some(Run::open(root, &model.to_string_lossy())?),
+    };
+    if let Some(run) = &run {
+        request.config = Some(run.path().join("config.toml"));
     }
     let (data, options, mut eval) = match (generator.spec(), &request.data) {
         (spec, Some(_)) if spec.music().is_some() => {
@@ -127,6 +132,11 @@ pub fn evaluate(generator: &Generator, model: &Path, root: &Path, request: &Requ
         eval.samples = EvalOptions::default().samples;
     }
     same_shape(data.spec(), "the model draws", generator.spec())?;
+    // Other ways to read the same data are not others.
+    let reads_otherwise = request.settings.iter().any(|setting| setting.trim_start().starts_with("data."));
+    if let Some(run) = run.filter(|_| !reads_otherwise) {
+        check_unchanged(&run, &*data)?;
+    }
     // Data that the model was not trained on are unseen as a whole.
     let split = match foreign {
         true => Split { train: Vec::new(), held_back: (0..data.len()).collect() },

@@ -1,7 +1,7 @@
 //! `galatea detect`.
 
 use std::fs::File;
-use std::io::{BufRead, Write as _};
+use std::io::{BufRead, Read as _, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,6 +20,8 @@ use crate::{exit, progress};
 
 /// Examples that are scored together.
 const TOGETHER: usize = 128;
+/// Most bytes of a line of the standard input.
+const MOST_LINE: u64 = 1 << 16;
 /// In maps of what is odd: so many times the usual error is full red.
 const HOT: f32 = 10.0;
 
@@ -86,8 +88,16 @@ fn lines() -> Receiver<std::io::Result<Vec<u8>>> {
     let (sender, receiver) = sync_channel(TOGETHER);
     // It ends with the input, or when nobody listens any more.
     std::thread::spawn(move || {
-        for line in std::io::stdin().lock().split(b'\n') {
-            if sender.send(line).is_err() {
+        let mut input = std::io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            let read = match input.by_ref().take(MOST_LINE).read_until(b'\n', &mut line) {
+                Ok(0) => break,
+                Ok(read) if read as u64 == MOST_LINE => Err(std::io::Error::other("a line is too long to be a path")),
+                other => other.map(|_| line),
+            };
+            let is_last = read.is_err();
+            if sender.send(read).is_err() || is_last {
                 break;
             }
         }
@@ -103,7 +113,7 @@ fn next(lines: &Receiver<std::io::Result<Vec<u8>>>) -> Result<Option<Vec<String>
     for line in std::iter::once(first).chain(lines.try_iter().take(TOGETHER - 1)) {
         let line = line.context("cannot read paths from the standard input")?;
         let line = String::from_utf8_lossy(&line);
-        let name = line.trim_end_matches('\r');
+        let name = line.trim_end_matches(['\r', '\n']);
         if !name.is_empty() {
             names.push(name.to_owned());
         }

@@ -127,12 +127,15 @@ fn report(
 ) -> Result<()> {
     let is_text = matches!(spec, DataSpec::Text(_));
     let of = |i: usize| {
-        let pairs = examples.row(i).iter().zip(back.row(i));
-        let sum: f64 = match is_text {
-            true => pairs.filter(|(a, b)| a == b).count() as f64,
-            false => pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum(),
-        };
-        sum / examples.row_len().max(1) as f64
+        let (example, back) = (examples.row(i), back.row(i));
+        if let DataSpec::Text(text) = spec {
+            // What is behind the end of an example is no part of it, nor is what it follows.
+            let told = 1..1 + text.told(&example.iter().map(|token| *token as u32).collect::<Vec<_>>());
+            let same = example[told.clone()].iter().zip(&back[told.clone()]).filter(|(a, b)| a == b).count();
+            return same as f64 / told.len().max(1) as f64;
+        }
+        let squares = example.iter().zip(back).map(|(a, b)| f64::from(a - b).powi(2));
+        squares.sum::<f64>() / example.len().max(1) as f64
     };
     let all: Vec<f64> = (0..back.rows()).map(of).collect();
     if common.json {

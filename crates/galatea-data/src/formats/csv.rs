@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Numbers of a column that differ by less than this share of the largest are hardly told apart in single precision.
-const FINEST: f64 = 1e-5;
+const FINEST: f64 = 1e-6;
 /// Most columns; more are likely to be a file of another kind.
 const MOST_COLUMNS: usize = 10_000;
 /// Bytes of memory for each byte of the file.

@@ -35,7 +35,7 @@ impl Course<'_> {
         let mut ill = None;
         for finding in found {
             let finding = self.tell_finding(finding)?;
-            if finding.severity == Severity::Severe && ill.is_none() && self.can_heal(finding.kind)? {
+            if finding.severity == Severity::Severe && ill.is_none() && self.can_heal(&finding)? {
                 ill = Some(finding);
             }
         }
@@ -51,7 +51,7 @@ impl Course<'_> {
         let evidence = format!("`{quantity}` became {value} at step {step}");
         let finding = Finding { kind, severity, step: *step, since, evidence, hint: String::new() };
         let finding = self.tell_finding(finding)?;
-        if self.can_heal(kind)? { Ok(Outcome::Ill(finding, Some(error))) } else { Err(error) }
+        if self.can_heal(&finding)? { Ok(Outcome::Ill(finding, Some(error))) } else { Err(error) }
     }
 
     fn tell_finding(&mut self, mut finding: Finding) -> Result<Finding> {
@@ -64,14 +64,17 @@ impl Course<'_> {
         Ok(finding)
     }
 
-    fn can_heal(&mut self, kind: Kind) -> Result<bool> {
+    fn can_heal(&mut self, finding: &Finding) -> Result<bool> {
+        let kind = finding.kind;
         if self.config.heal.mode == HealMode::Off {
             return Ok(false);
         }
         let (all, usual) = (self.session.config(), heal::usual(self.session));
         let text = if self.watch.interventions.len() >= self.config.heal.max {
             format!("training went back {} times (`heal.max`) and goes on as it is", self.config.heal.max)
-        } else if !self.begins_anew(kind) && heal::options(kind, Known { all: &all, usual: &usual }).is_empty() {
+        } else if !heal::was_spoiled(&self.watch.interventions, kind, finding.step)
+            && heal::options(kind, Known { all: &all, usual: &usual }).is_empty()
+        {
             format!("no setting is left that would help against {}; training goes on as it is", kind.name())
         } else {
             return Ok(true);
@@ -80,16 +83,10 @@ impl Course<'_> {
         Ok(false)
     }
 
-    /// Whether what has gone wrong again calls for another beginning: the checkpoint that training went back to was spoiled, though
-    /// nobody had seen it.
-    fn begins_anew(&self, kind: Kind) -> bool {
-        heal::creeps(kind) && self.watch.interventions.last().is_some_and(|last| last.back_to > 0)
-    }
-
     /// Goes back to before `finding` and changes settings. Gives whether there was a way.
     pub(super) fn heal(&mut self, finding: &Finding) -> Result<bool> {
         let before = self.session.config();
-        if self.begins_anew(finding.kind) {
+        if heal::was_spoiled(&self.watch.interventions, finding.kind, finding.step) {
             self.session.restart(&before)?;
             self.go_back(finding, None, BTreeMap::new())?;
             return Ok(true);
