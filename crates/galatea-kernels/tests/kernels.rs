@@ -150,10 +150,15 @@ fn sums_of_deep_products_do_not_depend_on_how_they_are_parted() {
         let x = &x[first * inputs..(first + rows) * inputs];
         filled(rows * outputs, |y| linear([rows, inputs, outputs], x, &w, None, Activation::Identity, y))
     };
-    let whole = of(0, m);
-    for first in [0, 17, 40] {
-        assert_eq!(of(first, 10), whole[first * outputs..(first + 10) * outputs]);
-    }
+    const FIRST: [usize; 3] = [0, 17, 40];
+    everywhere(
+        || std::iter::once(of(0, m)).chain(FIRST.map(|first| of(first, 10))).collect(),
+        |found| {
+            for (first, part) in FIRST.into_iter().zip(&found[1..]) {
+                assert_eq!(*part, found[0][first * outputs..(first + 10) * outputs]);
+            }
+        },
+    );
 }
 
 #[test]
