@@ -112,7 +112,8 @@ fn judge(path: &str) -> Result<Value> {
     let held_back = data.batch(&split.held_back)?.values;
     let samples = galatea::open(path, &galatea::DataOptions::default())?;
     let samples = samples.batch(&(0..samples.len()).collect::<Vec<_>>())?.values;
-    let reference = Reference { spec: data.spec(), held_back: &held_back, train: None, features: None, modes: None };
+    let reference =
+        Reference { spec: data.spec(), held_back: &held_back, overlap: 0, train: None, features: None, modes: None };
     let report = galatea_metrics::evaluate(&samples, reference)?;
     let row =
         report.rows.iter().find(|row| row.metric.starts_with("frechet-")).ok_or("there is no Frechet distance")?;

@@ -115,7 +115,8 @@ pub(crate) struct TrainArgs {
     /// Family of the model [default: dcgan]
     pub(crate) family: Option<String>,
 
-    /// What to learn: `digits`, a folder of pictures, an IDX file, a .npy or .npz array, a text, or a toy: `ring`, `grid`, `spiral`, `stacked` [default: digits]
+    /// What to learn: `digits`, a folder of pictures, an IDX file, a .npy or .npz array, a text, music (MIDI, or pitches in JSON), a
+    /// table or series in CSV, or what is made up: `ring`, `grid`, `spiral`, `stacked`, `sines`, `waves`, `ar` [default: digits]
     #[arg(long, short, value_name = "SRC", value_hint = ValueHint::AnyPath)]
     pub(crate) data: Option<String>,
 

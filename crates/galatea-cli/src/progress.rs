@@ -158,7 +158,7 @@ impl Training {
             let scalars: Vec<String> =
                 report.scalars.iter().map(|(name, value)| format!("{} {value:.3}", label(name))).collect();
             let left = HumanDuration(Duration::from_secs_f64(seconds_left.clamp(0.0, 1e9)));
-            let seen = if context.session.spec().has_distances() { "images" } else { "examples" };
+            let seen = if context.session.spec().kind() == "images" { "images" } else { "examples" };
             format!("{}{}  {images_per_second:.0} {seen}/s, {left} left", scalars.join("  "), self.judged)
         };
         if let Some(bar) = &self.bar {

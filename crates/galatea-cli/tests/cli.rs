@@ -116,6 +116,28 @@ fn timeless(run: &std::path::Path) -> Vec<serde_json::Value> {
     text.lines().map(line).collect()
 }
 
+#[test]
+fn a_run_that_becomes_no_better_is_ended_and_stays_so() {
+    let folder = Folder::new();
+    let output = folder.run(&[&["train", "--steps", "60"], TINY, &["eval.every=3", "eval.patience=2"]].concat());
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.contains("has not become better in 2 judgements"), "{said}");
+    assert!(text(&output.stdout).contains("frechet-20-digits-lenet"), "{}", text(&output.stdout));
+    let run = folder.path("runs/0001-dcgan-digits");
+    let lines = timeless(&run);
+    let judged: Vec<bool> = lines
+        .iter()
+        .filter(|line| line["metric"].as_str().unwrap().starts_with("validation-"))
+        .map(|line| line["best"] == true)
+        .collect();
+    // It ends with two that are no better, and had no such two before.
+    let first = judged.windows(2).position(|two| two == [false, false]).unwrap();
+    assert_eq!((first + 2, lines.last().unwrap()["step"].as_u64().unwrap()), (judged.len(), 3 * judged.len() as u64));
+    assert!(judged.len() < 20, "{judged:?}");
+    folder.good(&["train", "--resume", "1"]);
+    assert_eq!(timeless(&run), lines);
+}
+
 fn weights_of(checkpoint: &std::path::Path) -> Vec<u8> {
     std::fs::read(checkpoint.join("generator.safetensors")).unwrap()
 }
@@ -179,6 +201,7 @@ fn a_run_is_judged_while_it_trains_and_its_best_checkpoint_is_kept() {
         (&["eval.every=3", "eval.metric=fid"][..], "error: `eval.metric`: no checkpoint can be chosen by `fid`"),
         (&["eval.every=3", "data.validation=0"], "10 examples or more to choose checkpoints by, and 0 are held back"),
         (&["eval.every=3", "data.limit=50"], "and 5 are held back"),
+        (&["eval.patience=3"], "`eval.patience` is set, and nothing is judged on the way"),
     ] {
         let said = folder.refused(&[&["train", "--set"], settings].concat());
         assert!(said.starts_with("exit code 2") && said.contains(words) && said.contains("hint: "), "{said}");

@@ -208,6 +208,11 @@ fn sequences_that_make_no_sense_are_told() {
         "{said}"
     );
     folder.good(&["sample", "book", "--prompt", "the c", "--length", "20"]);
+    // Where nothing changes there is nothing to learn, but much to be told of by what has learnt elsewhere.
+    write("sensor.csv", &format!("a,b\n{}", "1,2\n3,5\n2,9\n".repeat(60)));
+    folder.good(&["train", "hmm", "--data", "sensor.csv", "--steps", "3", "--set", window, "--name", "sensor"]);
+    folder.good(&["states", "sensor", "constant.csv", "-o", "states.csv"]);
+    assert_eq!(fs::read_to_string(folder.path("states.csv")).unwrap().lines().count(), 1 + 40);
 }
 
 #[test]

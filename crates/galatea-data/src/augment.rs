@@ -7,7 +7,7 @@
 use galatea_kernels::random::Stream;
 
 use crate::music::{KEYS, frames_of, keys_of, write_frame};
-use crate::{DataSpec, Error, HostBatch, Result, events, settings};
+use crate::{DataSpec, Error, HostBatch, Result, events, notes, settings};
 
 settings! {
     /// How pictures and music are changed while training; every example anew each time it is used.
@@ -77,10 +77,9 @@ pub fn augment(batch: &mut HostBatch, spec: &DataSpec, options: &AugmentOptions,
         return;
     }
     if spec.music().is_some() {
+        let transpose = if let DataSpec::Series(_) = spec { notes::transpose } else { events::transpose };
         let examples = batch.values.values.chunks_exact_mut(spec.elements()).zip(streams);
-        examples.for_each(|(example, stream)| {
-            events::transpose(example, options.transpose, Stream::new(seed, *stream));
-        });
+        examples.for_each(|(example, stream)| transpose(example, options.transpose, Stream::new(seed, *stream)));
         return;
     }
     let DataSpec::Images(image) = spec else { return };

@@ -50,6 +50,11 @@ pub trait Dataset: Send + Sync {
         0
     }
 
+    /// Whether it is known that all numbers of all examples are one, so that there is nothing to learn.
+    fn is_constant(&self) -> bool {
+        false
+    }
+
     /// The number of what example `index` was cut from: examples of one number are held back together or not at all. Numbers
     /// grow with the index.
     fn group(&self, index: usize) -> usize {

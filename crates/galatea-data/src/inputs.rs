@@ -65,6 +65,9 @@ impl Inputs {
                 let options = DataOptions { resolution, context: text.length - 1, ..options.clone() };
                 formats::open(name, &options)?
             }
+            (DataSpec::Series(_), Some(music)) => {
+                formats::open(name, &DataOptions { resolution: Some(music.resolution), ..options.clone() })?
+            }
             // In the tokens of the model: those of another text are others.
             (DataSpec::Text(known), None) => formats::open_text(name, options, Some(known))?,
             (DataSpec::Table(known), _) => formats::open_table(name, options, known)?,

@@ -10,6 +10,7 @@ pub mod fetch;
 pub mod formats;
 mod inputs;
 pub mod music;
+mod notes;
 mod options;
 mod parallel;
 mod picture;

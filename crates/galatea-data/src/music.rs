@@ -8,7 +8,7 @@ use sha2::Digest;
 use crate::{
     DataSpec, Dataset, Error, HostBatch, HostTensor, Result,
     dataset::Portion,
-    events,
+    events, notes,
     options::{Plan, Tokens},
     set::{check_memory, fingerprint_of, hex, warn_of_counts},
 };
@@ -99,7 +99,7 @@ impl RawMusic {
         if !plan.classes.is_empty() {
             return Err(Error::usage("`data.classes` is set, but music has no classes").with_hint("leave it out"));
         }
-        let Self { name, source, mut pieces, resolution, tempo, mut notes } = self;
+        let Self { name, source, mut pieces, resolution, tempo, notes: mut told } = self;
         pieces.retain(|piece| !piece.frames.is_empty());
         if pieces.iter().all(|piece| piece.frames.iter().all(|frame| *frame == 0)) {
             return Err(Error::invalid(&source, "there are no notes in it")
@@ -110,13 +110,15 @@ impl RawMusic {
         let all = pieces.iter().flat_map(|piece| &piece.frames);
         let sounding: u32 = all.map(|frame| frame.count_ones()).sum();
         let together = f64::from(sounding) / frames as f64;
-        notes.push(format!("{} pieces of {frames} frames, in which {together:.1} keys sound together", pieces.len()));
+        told.push(format!("{} pieces of {frames} frames, in which {together:.1} keys sound together", pieces.len()));
         if pieces.iter().any(|piece| piece.portion.is_some()) {
-            notes.push("it says itself what is for training, for choosing and for judging".to_owned());
+            told.push("it says itself what is for training, for choosing and for judging".to_owned());
         }
         let tempo = plan.tempo.or(tempo).unwrap_or(USUAL_TEMPO);
-        if plan.tokens == Tokens::Events {
-            return events::finish(name, &pieces, (resolution, tempo), plan, notes);
+        match plan.tokens {
+            Tokens::Events => return events::finish(name, &pieces, (resolution, tempo), plan, told),
+            Tokens::Notes => return notes::finish(name, &source, &pieces, (resolution, tempo), plan, told),
+            Tokens::Characters | Tokens::Bpe => {}
         }
         let longest = pieces.iter().map(|piece| piece.frames.len()).max().unwrap_or(1);
         let length = if plan.frames > 0 { plan.frames } else { longest.min(USUAL_FRAMES) };
@@ -127,13 +129,13 @@ impl RawMusic {
         }
         if longest > length {
             let (cut, of) = (pieces.iter().filter(|piece| piece.frames.len() > length).count(), pieces.len());
-            notes.push(format!("{cut} of {of} pieces are longer than {length} frames, and cut"));
+            told.push(format!("{cut} of {of} pieces are longer than {length} frames, and cut"));
         }
         if let Some(limit) = plan.limit.filter(|limit| *limit < stretches.len()) {
             stretches = (0..limit).map(|i| stretches[i * stretches.len() / limit]).collect();
         }
         let spec = MusicSpec { length, resolution, tempo };
-        Ok(Arc::new(MusicSet::new(name, spec, pieces, stretches, notes)))
+        Ok(Arc::new(MusicSet::new(name, spec, pieces, stretches, told)))
     }
 }
 

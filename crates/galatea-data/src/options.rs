@@ -38,6 +38,8 @@ choice! {
         Bpe = "bpe",
         /// Of music: keys that are struck and let go, and time that goes on between.
         Events = "events",
+        /// Of music: notes of three numbers each, when, how long and which, so that it is a series.
+        Notes = "notes",
     }
 }
 
@@ -58,7 +60,7 @@ choice! {
         Error = "error",
         /// The value before it is taken; at the beginning the one after it.
         Previous = "previous",
-        /// The mean of the channel is taken.
+        /// The mean of the channel is taken, of what is not held back.
         Mean = "mean",
     }
 }
@@ -96,11 +98,12 @@ settings! {
         context: usize = 64, in 1..=8_192;
         /// Of text: what an example is; lines are ended, held back and written each for itself.
         examples: Examples = Examples::Stretches;
-        /// Of text: what it is cut into; `events` reads music, for models of text.
+        /// Of text: what it is cut into; `events` and `notes` read music, for models of text and of series.
         tokens: Tokens = Tokens::Characters;
         /// Of text in `tokens=bpe`: how many tokens there are, 256 bytes among them.
         vocabulary: usize = 1024, in 257..=65_536;
-        /// Of numbers in rows: so many moments are an example, and the file is a series; 0 takes each row for itself.
+        /// Of numbers in rows: so many moments are an example, and the file is a series; 0 takes each row for itself. Of music in
+        /// `tokens=notes`: so many notes, 32 if nothing is said.
         window: usize = 0, in 0..=100_000;
         /// Of a series: moments from the beginning of a window to that of the next.
         stride: usize = 1, in 1..=1_000_000;

@@ -8,6 +8,7 @@ use crate::{
     DataSpec, Dataset, Error, HostBatch, PointSpec, Result,
     options::Plan,
     set::{Labels, batch_of, choose, fingerprint_of, hex, warn_of_counts},
+    split_labels,
 };
 
 /// Most numbers in a point: what has more is likely to be flattened pictures or features.
@@ -31,8 +32,12 @@ impl RawPoints {
         let d = self.dimensions;
         let (indices, labels) = choose(self.values.len() / d, self.labels.as_ref(), plan)?;
         self.values = indices.iter().flat_map(|i| &self.values[i * d..(i + 1) * d]).copied().collect();
-        let n = indices.len() as f64;
-        let column = |at: usize| self.values.iter().skip(at).step_by(d).map(|value| f64::from(*value));
+        // What is held back plays no part in anything that is learnt, the scale included.
+        let classes = labels.as_ref().map_or_else(|| vec![0; indices.len()], |labels| labels.values.clone());
+        let learnt = split_labels(&classes, plan.holdout).train;
+        let n = learnt.len() as f64;
+        let (learnt, values) = (&learnt, &self.values);
+        let column = |at: usize| learnt.iter().map(move |i| f64::from(values[i * d + at]));
         let mean: Vec<f64> = (0..d).map(|at| column(at).sum::<f64>() / n).collect();
         let spread = |at: usize| (column(at).map(|value| (value - mean[at]).powi(2)).sum::<f64>() / n).sqrt() as f32;
         let mut warnings = warn_of_counts(indices.len(), labels.as_ref());
@@ -44,7 +49,7 @@ impl RawPoints {
             }
             // The smallest numbers that are still precise.
             if *deviation < f32::MIN_POSITIVE {
-                warnings.push(format!("column {at} holds the same number for every point"));
+                warnings.push(format!("column {at} holds the same number for every point that is not held back"));
                 *deviation = 1.0;
             }
         }

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest;
 
 use crate::{
-    DataSpec, Dataset, Error, HostBatch, Result,
+    DataSpec, Dataset, Error, HostBatch, MusicSpec, Portion, Result,
     options::Plan,
     set::{Labels, batch_of, check_memory, choose, fingerprint_of, hex, warn_of_counts},
+    split,
 };
 
 /// Series: examples are windows, `[length, channels]`, in units of their own.
@@ -18,13 +19,16 @@ pub struct SeriesSpec {
     pub length: usize,
     /// Names of the channels.
     pub channels: Vec<String>,
-    /// Mean of each channel: by it and `deviation`, models bring channels to a common scale.
+    /// Mean of each channel in what is not held back for judging: by it and `deviation`, models bring channels to a common scale.
     pub mean: Vec<f32>,
-    /// Standard deviation of each channel; above 0.
+    /// Standard deviation of each channel there; above 0.
     pub deviation: Vec<f32>,
     /// Class names in label order; empty where windows have no classes.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// Of windows whose moments are notes, the music that they are played as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub music: Option<MusicSpec>,
 }
 
 /// Series as a format has read them.
@@ -76,77 +80,120 @@ impl RawSeries {
         // Windows of one piece are neighbours even where they share nothing; single windows stand for themselves.
         let are_single = count <= long;
         let overlap = if are_single { 0 } else { ((length - 1) / plan.stride).max(1) };
-        let name = self.name.clone();
-        let set = SeriesSet::new(self.name, self.channels, length, (values, starts, labels), overlap, self.notes);
-        if set.is_constant {
-            return Err(Error::usage(format!(
-                "`{name}` holds the same numbers at every moment: there is nothing to learn"
-            ))
-            .with_hint("give a series in which something changes"));
-        }
+        let windows = Windows { length, values, starts, labels, overlap, of: Vec::new() };
+        let set = SeriesSet::new(self.name, self.channels, windows, plan.holdout).with_notes(self.notes);
         Ok(Arc::new(set))
     }
+}
+
+/// Windows as they are cut.
+pub(crate) struct Windows {
+    /// Moments of each.
+    pub(crate) length: usize,
+    /// `[moments, channels]` of all pieces.
+    pub(crate) values: Vec<f32>,
+    /// The first moments of the windows.
+    pub(crate) starts: Vec<usize>,
+    /// Of the windows, where they have classes.
+    pub(crate) labels: Option<Labels>,
+    /// See [`Dataset::overlap`].
+    pub(crate) overlap: usize,
+    /// The number of the piece that each was cut from, and what that is for, where pieces are held back as a whole.
+    pub(crate) of: Vec<(usize, Option<Portion>)>,
 }
 
 /// A data set of windows.
 pub(crate) struct SeriesSet {
     name: String,
     spec: DataSpec,
-    length: usize,
-    /// `[moments, channels]` of all pieces.
-    values: Vec<f32>,
-    /// The first moments of the windows.
-    starts: Vec<usize>,
-    /// Of the windows, where they have classes.
-    labels: Option<Labels>,
+    windows: Windows,
     /// Whether no channel changes.
     is_constant: bool,
-    /// See [`Dataset::overlap`].
-    overlap: usize,
     fingerprint: String,
     notes: Vec<String>,
     warnings: Vec<String>,
 }
 
 impl SeriesSet {
-    pub(crate) fn new(
-        name: String,
-        channels: Vec<String>,
-        length: usize,
-        (values, starts, labels): (Vec<f32>, Vec<usize>, Option<Labels>),
-        overlap: usize,
-        notes: Vec<String>,
-    ) -> Self {
+    /// Windows with the scale of those that are left where the share `holdout` of them is held back.
+    pub(crate) fn new(name: String, channels: Vec<String>, windows: Windows, holdout: f64) -> Self {
         let d = channels.len();
-        let n = (values.len() / d).max(1) as f64;
-        let column = |at: usize| values.iter().skip(at).step_by(d).map(|value| f64::from(*value));
+        let Windows { length, starts, labels, .. } = &windows;
         let mut warnings = warn_of_counts(starts.len(), labels.as_ref());
-        let mut is_constant = true;
+        let classes = labels.as_ref().map(|labels| labels.classes.clone()).unwrap_or_default();
+        let unscaled = SeriesSpec { length: *length, channels, mean: vec![], deviation: vec![], classes, music: None };
+        let spec = DataSpec::Series(unscaled.clone());
+        let mut set = Self {
+            name,
+            spec,
+            windows,
+            is_constant: true,
+            fingerprint: String::new(),
+            notes: vec![],
+            warnings: vec![],
+        };
+        // What is held back plays no part in anything that is learnt, the scale included.
+        let mut is_learnt = vec![false; set.windows.values.len() / d];
+        for i in split(&set, holdout).train {
+            let first = set.windows.starts[i];
+            is_learnt[first..first + set.windows.length].fill(true);
+        }
         let (mut mean, mut deviation) = (Vec::new(), Vec::new());
-        for (at, channel) in channels.iter().enumerate() {
-            let average = column(at).sum::<f64>() / n;
-            let spread = (column(at).map(|value| (value - average).powi(2)).sum::<f64>() / n).sqrt() as f32;
-            is_constant &= spread < f32::MIN_POSITIVE;
-            if spread < f32::MIN_POSITIVE {
+        for (at, channel) in unscaled.channels.iter().enumerate() {
+            let all = || set.windows.values.iter().skip(at).step_by(d);
+            let learnt =
+                || all().zip(&is_learnt).filter(|(_, is_learnt)| **is_learnt).map(|(value, _)| f64::from(*value));
+            let n = learnt().count().max(1) as f64;
+            let average = learnt().sum::<f64>() / n;
+            let spread = (learnt().map(|value| (value - average).powi(2)).sum::<f64>() / n).sqrt() as f32;
+            let changes = all().any(|value| Some(value) != all().next());
+            set.is_constant &= !changes;
+            if !changes {
                 warnings.push(format!("`{channel}` holds the same number at every moment"));
+            } else if spread < f32::MIN_POSITIVE {
+                warnings.push(format!("`{channel}` holds the same number at every moment that is not held back"));
             }
             mean.push(average as f32);
             deviation.push(if spread < f32::MIN_POSITIVE { 1.0 } else { spread });
         }
-        let classes = labels.as_ref().map(|labels| labels.classes.clone()).unwrap_or_default();
-        let spec = DataSpec::Series(SeriesSpec { length, channels, mean, deviation, classes });
+        set.warnings = warnings;
+        set.with_spec(SeriesSpec { mean, deviation, ..unscaled })
+    }
+
+    /// The same as music.
+    pub(crate) fn with_music(self, music: MusicSpec) -> Self {
+        match &self.spec {
+            DataSpec::Series(series) => {
+                let spec = SeriesSpec { music: Some(music), ..series.clone() };
+                self.with_spec(spec)
+            }
+            _ => self,
+        }
+    }
+
+    /// The same with what is to be said of it.
+    pub(crate) fn with_notes(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
+    }
+
+    fn with_spec(self, series: SeriesSpec) -> Self {
+        let spec = DataSpec::Series(series);
+        let Windows { values, starts, labels, of, .. } = &self.windows;
         let mut hash = fingerprint_of(&spec);
         values.iter().for_each(|value| hash.update(value.to_le_bytes()));
         starts.iter().for_each(|start| hash.update((*start as u64).to_le_bytes()));
         labels.iter().flat_map(|labels| &labels.values).for_each(|label| hash.update(label.to_le_bytes()));
-        let fingerprint = hex(hash);
-        Self { name, spec, length, values, starts, labels, is_constant, overlap, fingerprint, notes, warnings }
+        for (piece, portion) in of {
+            hash.update((*piece as u64).to_le_bytes());
+            hash.update([portion.map_or(0, |portion| 1 + portion as u8)]);
+        }
+        Self { spec, fingerprint: hex(hash), ..self }
     }
 
     fn window(&self, index: usize) -> Range<usize> {
-        let d = self.spec.elements() / self.length;
-        let first = self.starts[index] * d;
-        first..first + self.length * d
+        let elements = self.spec.elements();
+        let first = self.windows.starts[index] * (elements / self.windows.length);
+        first..first + elements
     }
 }
 
@@ -160,20 +207,32 @@ impl Dataset for SeriesSet {
     }
 
     fn len(&self) -> usize {
-        self.starts.len()
+        self.windows.starts.len()
     }
 
     fn batch(&self, indices: &[usize]) -> Result<HostBatch> {
-        let values = indices.iter().flat_map(|i| &self.values[self.window(*i)]).copied().collect();
-        Ok(batch_of(&self.spec, values, self.labels.as_ref(), indices))
+        let values = indices.iter().flat_map(|i| &self.windows.values[self.window(*i)]).copied().collect();
+        Ok(batch_of(&self.spec, values, self.windows.labels.as_ref(), indices))
     }
 
     fn label(&self, index: usize) -> Option<u32> {
-        self.labels.as_ref().map(|labels| labels.values[index])
+        self.windows.labels.as_ref().map(|labels| labels.values[index])
     }
 
     fn overlap(&self) -> usize {
-        self.overlap
+        self.windows.overlap
+    }
+
+    fn is_constant(&self) -> bool {
+        self.is_constant
+    }
+
+    fn group(&self, index: usize) -> usize {
+        self.windows.of.get(index).map_or(index, |(piece, _)| *piece)
+    }
+
+    fn portion(&self, index: usize) -> Option<Portion> {
+        self.windows.of.get(index).and_then(|(_, portion)| *portion)
     }
 
     fn fingerprint(&self) -> &str {
@@ -186,5 +245,29 @@ impl Dataset for SeriesSet {
 
     fn warnings(&self) -> Vec<String> {
         self.warnings.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_back_has_no_part_in_the_scale() {
+        // 90 moments about 5, and ten of a million.
+        let values: Vec<f32> = (0..100).map(|t| if t < 90 { 5.0 + (t % 2) as f32 } else { 1e6 }).collect();
+        let plan = Plan::new(&crate::DataOptions { window: 4, ..Default::default() }).unwrap();
+        let raw = RawSeries {
+            name: "a".into(),
+            channels: vec!["x".into()],
+            pieces: vec![values],
+            labels: None,
+            notes: vec![],
+        };
+        let set = raw.finish(&plan).unwrap();
+        let DataSpec::Series(series) = set.spec() else { panic!("{}", set.spec()) };
+        assert!((series.mean[0] - 5.5).abs() < 0.01 && (series.deviation[0] - 0.5).abs() < 0.01, "{series:?}");
+        let train = split(&*set, 0.1).train;
+        assert!(set.batch(&train).unwrap().values.values.iter().all(|value| *value < 7.0));
     }
 }

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::events;
 use crate::music::{Frame, KEYS, MusicSpec, frames_of};
 use crate::series::SeriesSpec;
 use crate::table::TableSpec;
 use crate::text::{TextSpec, Vocabulary};
+use crate::{events, notes};
 
 /// The kind and shape of one example.
 ///
@@ -119,15 +119,19 @@ impl DataSpec {
                 (own, other) => own == other,
             },
             (Self::Table(own), Self::Table(other)) => own == other,
+            (Self::Series(own), Self::Series(other)) => {
+                own.music.as_ref().map(|music| music.resolution) == other.music.as_ref().map(|music| music.resolution)
+            }
             _ => self.kind() == other.kind(),
         };
         same_tokens && self.shape() == other.shape()
     }
 
-    /// What is said of music, whether it is read as piano rolls or as events.
+    /// What is said of music, whether it is read as piano rolls, as events or as notes.
     pub fn music(&self) -> Option<MusicSpec> {
         match self {
             Self::Music(music) => Some(music.clone()),
+            Self::Series(series) => series.music.clone(),
             Self::Text(TextSpec { vocabulary: Vocabulary::Events { resolution, tempo, frames }, .. }) => {
                 Some(MusicSpec { length: *frames, resolution: *resolution, tempo: *tempo })
             }
@@ -142,6 +146,7 @@ impl DataSpec {
                 let tokens: Vec<u32> = example.iter().map(|token| *token as u32).collect();
                 events::to_frames(&tokens, text, music.resolution)
             }
+            (Self::Series(_), Some(music)) => notes::to_frames(example, music.resolution),
             (Self::Music(_), _) => frames_of(example),
             _ => Vec::new(),
         }
@@ -218,6 +223,9 @@ impl std::fmt::Display for DataSpec {
                     Some(_) => write!(f, "lines of {count} different {unit}, at most {context} with their end"),
                     None => write!(f, "text of {count} different {unit}, {context} at a time"),
                 }
+            }
+            Self::Series(SeriesSpec { length, music: Some(_), .. }) => {
+                write!(f, "music of notes, {length} at a time")
             }
             Self::Series(SeriesSpec { length, channels, .. }) => {
                 let plural = if channels.len() == 1 { "" } else { "s" };

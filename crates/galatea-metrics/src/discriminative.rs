@@ -2,8 +2,8 @@
 //! of them: 0 is best, 0.5 worst.
 //!
 //! Paper: Yoon et al. 2019, "Time-series Generative Adversarial Networks", section 5.1.
-//! Differs: the network is that of `galatea_models::probe`; real windows are split by their order, not at random, as windows that
-//! overlap would be known again; both sets count alike; the mean of two networks, whose accuracies below one half weigh against
+//! Differs: the network is that of `galatea_models::probe`; real windows are split by their order, not at random, and those that
+//! share moments with what is judged are left out of what is learnt, as they would be known again; both sets count alike; the mean of two networks, whose accuracies below one half weigh against
 //! those above it.
 
 use galatea_models::probe::accuracy;
@@ -33,22 +33,23 @@ fn prepare(sets: Sets<'_>) -> Result<Prepared<'_>> {
     Ok(anew(sets, |samples, real| Ok(vec![score(samples, real)])))
 }
 
-/// The score, from four fifths of each set about the fifth that is left: the last one, and then the first.
+/// The score, from four fifths of each set about the fifth that is left: the last one, and then the first. Of windows that overlap the
+/// fifth a gap is left out, from which at least as many remain as are judged.
 fn score(samples: &Points, real: &Points) -> f64 {
     let scale = moments(real);
-    let sets = [real, samples].map(|points| Scaled::new(points, &scale));
+    let sets = [real, samples].map(|points| (Scaled::new(points, &scale), points.overlap()));
     let sum: f64 = (0..NETWORKS)
         .map(|network| {
             crate::progress::tell(|| format!("a network learns to tell samples from real windows: {}", network + 1));
-            let [real, samples] = sets.each_ref().map(|set| {
-                let fifth = (set.all().len() / 5).max(1);
+            let [real, samples] = sets.each_ref().map(|(set, overlap)| {
+                let n = set.all().len();
+                let fifth = (n / 5).max(1);
+                let learnt = (n - fifth).saturating_sub(*overlap).max(fifth).min(n - fifth);
                 match network % 2 {
-                    0 => set.split(set.all().len() - fifth),
-                    _ => {
-                        let [judge, learn] = set.split(fifth);
-                        [learn, judge]
-                    }
+                    0 => [0..learnt, n - fifth..n],
+                    _ => [n - learnt..n, 0..fifth],
                 }
+                .map(|range| set.range(range))
             });
             accuracy([real[0], samples[0]], [real[1], samples[1]], SEED + network) - 0.5
         })
@@ -69,5 +70,21 @@ mod tests {
         // The same values at every moment, but nothing lasts: only a network that sees several moments tells.
         let noise = score(&autoregression(500, 10, 0.0, 3), &real);
         assert!(noise > 0.35, "{noise}");
+    }
+
+    #[test]
+    fn windows_that_overlap_are_not_known_again() {
+        // Two stretches of one process, cut at every moment: were what is judged seen before, the networks would tell its numbers.
+        let cut = |seed| {
+            let series = autoregression(1, 180, 0.95, seed).row(0);
+            let windows = (0..180 - 24 + 1).flat_map(|at| series[2 * at..2 * (at + 24)].to_vec());
+            let values: Vec<f32> = windows.map(|value| value as f32).collect();
+            Points::single(galatea_data::HostTensor::new([values.len() / 48, 24, 2], values)).unwrap()
+        };
+        let mean = |overlap: usize| -> f64 {
+            (0..4).map(|seed| score(&cut(2 * seed), &cut(2 * seed + 1).with_overlap(overlap))).sum::<f64>() / 4.0
+        };
+        let (leaky, fair) = (mean(0), mean(23));
+        assert!(fair < leaky, "{fair} {leaky}");
     }
 }

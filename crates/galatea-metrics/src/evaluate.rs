@@ -36,6 +36,8 @@ pub struct Reference<'a> {
     pub spec: &'a DataSpec,
     /// Examples that the model has not seen, `[m, ..]`.
     pub held_back: &'a HostTensor,
+    /// How many of them before and after one may have values in common with it, as windows of one series have.
+    pub overlap: usize,
     /// Examples that it was trained on, `[.., ..]`, where there are any, in an order that has nothing to do with classes.
     pub train: Option<&'a HostTensor>,
     /// What to compare examples by; without it, what suits the data, if anything does.
@@ -283,14 +285,15 @@ impl Values {
 impl Trial {
     /// What samples of this shape, `[n, ..]`, are judged by.
     pub(crate) fn of(mut shape: Vec<usize>, reference: Reference<'_>) -> Result<Tried> {
-        let Reference { spec, held_back, train, features, .. } = reference;
+        let Reference { spec, held_back, overlap, train, features, .. } = reference;
         let read_by = match features {
             Some(features) => Some(features),
             None => suiting(spec)?,
         };
         let read = |set: &HostTensor| Examples::read(set, read_by.as_deref());
         let n = shape[0];
-        let real = read(held_back)?;
+        let mut real = read(held_back)?;
+        real.values = Arc::new(Points::single(held_back.clone())?.with_overlap(overlap));
         let halves = halves(&real);
         let (floor, floor_is) = match train {
             Some(train) => {

@@ -114,7 +114,8 @@ mod tests {
     #[test]
     fn a_gauge_reads_what_a_report_says() {
         let ((spec, real), (_, samples)) = (digits(0..60), digits(60..110));
-        let reference = Reference { spec: &spec, held_back: &real, train: None, features: None, modes: None };
+        let reference =
+            Reference { spec: &spec, held_back: &real, overlap: 0, train: None, features: None, modes: None };
         let report = crate::evaluate(&samples, reference.clone()).unwrap();
         for number in ["frechet", "recall-k5", "modes", "sliced-wasserstein"] {
             let gauge = Gauge::new(number, samples.shape.clone(), reference.clone()).unwrap();
@@ -127,7 +128,8 @@ mod tests {
     #[test]
     fn what_cannot_choose_is_refused() {
         let (spec, real) = digits(0..5);
-        let reference = Reference { spec: &spec, held_back: &real, train: None, features: None, modes: None };
+        let reference =
+            Reference { spec: &spec, held_back: &real, overlap: 0, train: None, features: None, modes: None };
         let refusal = |number| Gauge::new(number, vec![9, 1, 28, 28], reference.clone()).unwrap_err().to_string();
         assert_eq!(refusal("copied"), "no checkpoint can be chosen by `copied`");
         assert_eq!(refusal("fid"), "no checkpoint can be chosen by `fid`");

@@ -17,6 +17,8 @@ pub struct Points {
     width: usize,
     /// Of windows of series: numbers of a moment.
     channels: Option<usize>,
+    /// How many points before and after one may have values in common with it.
+    overlap: usize,
     values: Values,
 }
 
@@ -37,7 +39,7 @@ impl Points {
             [_, _, channels] => Some(channels),
             _ => None,
         };
-        Self { rows, width, channels, values: Values::Single(tensor.values) }.checked()
+        Self { rows, width, channels, overlap: 0, values: Values::Single(tensor.values) }.checked()
     }
 
     /// Points `[n, d]`, row-major.
@@ -50,7 +52,7 @@ impl Points {
     pub fn double(width: usize, values: Vec<f64>) -> Result<Self> {
         let rows = values.len().checked_div(width).unwrap_or(0);
         assert_eq!(rows * width, values.len(), "values do not fill rows of {width}");
-        Self { rows, width, channels: None, values: Values::Double(values) }.checked()
+        Self { rows, width, channels: None, overlap: 0, values: Values::Double(values) }.checked()
     }
 
     fn checked(self) -> Result<Self> {
@@ -100,6 +102,17 @@ impl Points {
         self.channels
     }
 
+    /// The same points, of which so many before and after one may have values in common with it, as windows of one series have.
+    #[must_use]
+    pub fn with_overlap(self, overlap: usize) -> Self {
+        Self { overlap, ..self }
+    }
+
+    /// How many points before and after one may have values in common with it.
+    pub fn overlap(&self) -> usize {
+        self.overlap
+    }
+
     /// Writes the numbers of point `i` to `out`.
     ///
     /// # Panics
@@ -136,7 +149,7 @@ impl Points {
                 Values::Double(rows.iter().flat_map(|i| &values[i * d..(i + 1) * d]).copied().collect())
             }
         };
-        Self { rows: rows.len(), width: d, channels: self.channels, values }
+        Self { rows: rows.len(), width: d, channels: self.channels, overlap: self.overlap, values }
     }
 
     /// The points `rows`, or all of them.

@@ -1,5 +1,7 @@
 //! What metrics of series share: windows on a common scale, and their parts.
 
+use std::ops::Range;
+
 use galatea_models::probe::Windows;
 
 use crate::points::Points;
@@ -29,10 +31,10 @@ impl Scaled {
         Windows { values: &self.values, shape: self.shape }
     }
 
-    /// The windows before number `at`, and those from it on.
-    pub(crate) fn split(&self, at: usize) -> [Windows<'_>; 2] {
-        let (before, after) = self.values.split_at(at * self.shape[0] * self.shape[1]);
-        [before, after].map(|values| Windows { values, shape: self.shape })
+    /// Some of the windows.
+    pub(crate) fn range(&self, range: Range<usize>) -> Windows<'_> {
+        let size = self.shape[0] * self.shape[1];
+        Windows { values: &self.values[range.start * size..range.end * size], shape: self.shape }
     }
 }
 
@@ -103,7 +105,7 @@ pub(crate) mod tests {
         let scaled = Scaled::new(&points, &ranges(&points));
         let all = scaled.all();
         assert!(all.values.iter().all(|value| (-1e-6..=1.000_001).contains(value)) && all.len() == 400);
-        let [before, after] = scaled.split(100);
+        let [before, after] = [0..100, 100..400].map(|range| scaled.range(range));
         assert_eq!((before.len(), after.len(), after.values[0]), (100, 300, all.values[1_200]));
     }
 }

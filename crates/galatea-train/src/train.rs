@@ -154,6 +154,10 @@ impl Course<'_> {
         }
         let Progress { step: done, steps, .. } = self.progress;
         self.announce(&Event::Started { done, steps })?;
+        // What an observer has ended before stays ended.
+        if let Some(reason) = self.stop_reason.take() {
+            return self.end(End::Stopped { reason });
+        }
         loop {
             match self.stretch()? {
                 Outcome::Ended(end) => return self.end(end),

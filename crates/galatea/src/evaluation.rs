@@ -31,6 +31,8 @@ settings! {
         feature_weights: Option<String> = None;
         /// Training steps between two judgements by examples held back for them (`data.validation`); 0 for none.
         every: u64 = 0, in 0..=1_000_000_000;
+        /// Judgements in a row that are no better than the best so far, after which training ends; 0 for never.
+        patience: u64 = 0, in 0..=1_000_000;
         /// Number that chooses `checkpoints/best` then: `frechet`, `recall-k5`, ..; `auto`: one that suits the data.
         metric: String = "auto".into();
     }
@@ -153,6 +155,9 @@ pub(crate) fn as_music(spec: &DataSpec) -> Vec<String> {
         DataSpec::Text(text) => {
             vec!["data.tokens=events".to_owned(), format!("data.context={}", text.length - 1), resolution]
         }
+        DataSpec::Series(series) => {
+            vec!["data.tokens=notes".to_owned(), format!("data.window={}", series.length), resolution]
+        }
         _ => vec![format!("data.frames={}", music.length), resolution],
     }
 }
@@ -215,6 +220,7 @@ pub fn compare(comparison: &Comparison) -> Result<(Report, Vec<String>)> {
     let (data, eval, held_back) = open(&comparison.against)?;
     same_shape(data.spec(), &format!("`{}` are", comparison.samples), drawn.spec())?;
     let mut learn = None;
+    let overlap = overlap_of(&*data, data.len(), held_back.rows());
     let train = match &comparison.train {
         Some(source) => {
             let (train, _, examples) = open(source)?;
@@ -228,7 +234,7 @@ pub fn compare(comparison: &Comparison) -> Result<(Report, Vec<String>)> {
     let all: Vec<usize> = (0..learn.as_ref().map_or(0, |train| train.len())).collect();
     let features = eval.open_features(&**learn.as_ref().unwrap_or(&data), &all)?;
     let reference =
-        Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features, modes: None };
+        Reference { spec: data.spec(), held_back: &held_back, overlap, train: train.as_ref(), features, modes: None };
     Ok((galatea_metrics::evaluate(&samples, reference)?, notes))
 }
 
@@ -429,7 +435,9 @@ pub(crate) fn judge(session: &dyn Session, data: &dyn Dataset, split: &Split, ev
     let samples = session.sample(&SampleRequest::new(eval.seed, count.max(2) as u64))?.values;
     let modes = modes_of(session, data, split, eval.seed)?;
     let modes = modes.as_ref().map(|[drawn, real]| [drawn, real]);
-    let reference = Reference { spec: data.spec(), held_back: &held_back, train: train.as_ref(), features, modes };
+    let overlap = overlap_of(data, split.held_back.len(), held_back.rows());
+    let reference =
+        Reference { spec: data.spec(), held_back: &held_back, overlap, train: train.as_ref(), features, modes };
     let mut report = galatea_metrics::evaluate(&samples, reference)?;
     if !session.classes().is_empty() && session.classes() == data.spec().classes() {
         let seen = evenly_labelled(data, &split.train, MAX_CLASSIFIED)?;
@@ -522,6 +530,11 @@ fn modes_of(session: &dyn Session, data: &dyn Dataset, split: &Split, seed: u64)
         Ok(data.batch(&some)?.values)
     })?;
     Ok(Some([samples, real]))
+}
+
+/// How many of `count` examples, taken evenly of `of` that follow each other, have values in common with one on either side.
+pub(crate) fn overlap_of(data: &dyn Dataset, of: usize, count: usize) -> usize {
+    (data.overlap() * count).div_ceil(of.max(1))
 }
 
 /// At most `count` of the examples, evenly over all, so that every class is there.

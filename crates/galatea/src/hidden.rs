@@ -27,6 +27,9 @@ impl Generator {
         let (data, apart) = match spec {
             _ if spec.music().is_some() => {
                 request.settings.splice(0..0, as_music(spec));
+                if let DataSpec::Series(series) = spec {
+                    request.settings.insert(0, format!("data.stride={}", series.length));
+                }
                 (request.open_data()?, 1)
             }
             DataSpec::Text(known) => {

@@ -180,6 +180,12 @@ impl Request {
             layers.put_under(family, usual)?;
             plan = layers.plan(family)?;
         }
+        if data.is_constant() {
+            return Err(Error::usage(
+                format!("`{}` holds the same numbers at every moment: there is nothing to learn", data.name()),
+                "give a series in which something changes",
+            ));
+        }
         let source = self.data.clone().or(layers.source.clone()).unwrap_or_else(|| DEFAULT_DATA.to_owned());
         let model = family.resolve(&layers.model, data.spec())?;
         if let (Some(most), true) = (family.most_epochs(), layers.leaves_steps()) {
@@ -192,6 +198,11 @@ impl Request {
         watch::check_metric(&eval, data.spec())?;
         if eval.every > 0 {
             watch::check(&Parts::of(&*data, &data_settings.read).watched)?;
+        } else if eval.patience > 0 {
+            return Err(Error::usage(
+                "`eval.patience` is set, and nothing is judged on the way",
+                "say how often by `--set eval.every=200`, or leave it out",
+            ));
         }
         let config = RunConfig {
             galatea: env!("CARGO_PKG_VERSION").to_owned(),

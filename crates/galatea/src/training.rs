@@ -105,7 +105,8 @@ struct Judge {
 
 impl Observer for Judge {
     fn observe(&mut self, event: &Event<'_>, context: &Context<'_>) -> galatea_train::Result<Action> {
-        let Event::Finished { summary: Summary { end: End::Finished, .. } } = event else {
+        // Also what was ended because it became no better is done.
+        let Event::Finished { summary: Summary { end: End::Finished | End::Stopped { .. }, .. } } = event else {
             return Ok(Action::Continue);
         };
         let report = evaluation::judge(context.session, &*self.data, &self.split, &self.eval);

@@ -12,7 +12,7 @@ use galatea_train::checkpoint::{self, WatchState};
 use galatea_train::observers::{Logged, readings};
 use galatea_train::{Action, Context, DataState, Event, Observer, Progress, Reading, Run, RunConfig};
 
-use crate::evaluation::{EvalOptions, evenly, shuffled};
+use crate::evaluation::{EvalOptions, evenly, overlap_of, shuffled};
 use crate::{Error, Result, likelihood};
 
 /// Before the names of numbers that were measured while training, by examples held back for it.
@@ -25,10 +25,14 @@ pub(crate) const LEAST: usize = 10;
 /// on what the run's `metrics.jsonl` says of earlier ones, so that it goes on after a kill as if there had been none.
 pub(crate) struct Watch {
     every: u64,
+    /// Judgements in a row that are no better than the best, after which training ends; 0 for never.
+    patience: u64,
     by: By,
     config: RunConfig,
     data: DataState,
     best: Option<f64>,
+    /// Judgements since the best one, or since something was healed.
+    since: u64,
 }
 
 /// What is measured.
@@ -87,7 +91,8 @@ impl Watch {
             true => By::Likelihood { data: data.clone(), examples: split.held_back.clone(), most: samples_of(eval) },
             false => Self::by_samples(&**data, split, eval)?,
         };
-        Ok(Self { every: eval.every, by, config: config.clone(), data: state, best: None })
+        let config = config.clone();
+        Ok(Self { every: eval.every, patience: eval.patience, by, config, data: state, best: None, since: 0 })
     }
 
     fn by_samples(data: &dyn Dataset, split: &Split, eval: &EvalOptions) -> Result<By> {
@@ -95,7 +100,9 @@ impl Watch {
         let real = evenly(data, &split.held_back, count)?;
         let seen = shuffled(&evenly(data, &split.train, count)?);
         let features = eval.open_features(data, &split.train)?;
-        let reference = Reference { spec: data.spec(), held_back: &real, train: Some(&seen), features, modes: None };
+        let overlap = overlap_of(data, split.held_back.len(), count);
+        let reference =
+            Reference { spec: data.spec(), held_back: &real, overlap, train: Some(&seen), features, modes: None };
         let mut shape = real.shape.clone();
         shape[0] = count;
         let gauge = Gauge::new(&eval.metric, shape, reference)?;
@@ -112,11 +119,23 @@ impl Watch {
         value.is_finite() && self.best.is_none_or(is_better)
     }
 
+    /// Whether it is worth going on.
+    fn verdict(&self) -> Action {
+        let (name, since) = (self.by.number().name, self.since);
+        match self.patience {
+            patience if patience > 0 && since >= patience => {
+                Action::Stop { reason: format!("`{name}` has not become better in {since} judgements") }
+            }
+            _ => Action::Continue,
+        }
+    }
+
     fn judge(&mut self, context: &Context<'_>) -> galatea_train::Result<Reading> {
         let row = self.by.read(context.session).map_err(for_training)?;
         let best = self.is_best(row.value);
+        self.since += 1;
         if best {
-            self.best = Some(row.value);
+            (self.best, self.since) = (Some(row.value), 0);
             let Context { step, images_seen, seconds, plan, .. } = *context;
             let progress = Progress { step, steps: plan.steps, images_seen, seconds };
             let config = RunConfig { train: plan.clone(), ..self.config.clone() };
@@ -135,13 +154,20 @@ impl Observer for Watch {
         match event {
             Event::Started { done, .. } => {
                 let name = format!("{VALIDATION}{}-", self.by.number().name);
-                let before = readings(context.run)?.into_iter().filter(|line| line.step <= *done && line.reading.best);
-                self.best =
-                    before.rev().find(|line| line.reading.metric.starts_with(&name)).map(|line| line.reading.value);
+                let mut before = readings(context.run)?;
+                before.retain(|line| line.step <= *done && line.reading.metric.starts_with(&name));
+                let best = before.iter().rposition(|line| line.reading.best);
+                self.best = best.map(|at| before[at].reading.value);
+                let since = &before[best.map_or(0, |at| at + 1)..];
+                self.since = since.iter().filter(|line| line.attempt == context.attempt).count() as u64;
+                return Ok(self.verdict());
             }
+            // What goes on with other settings is given its time.
+            Event::Healed { .. } => self.since = 0,
             Event::Step { .. } if context.step.is_multiple_of(self.every) || context.step == context.plan.steps => {
                 return Ok(Action::Evaluated(vec![self.judge(context)?]));
             }
+            Event::Evaluated { reading } if reading.metric.starts_with(VALIDATION) => return Ok(self.verdict()),
             _ => {}
         }
         Ok(Action::Continue)

@@ -20,6 +20,7 @@ pub(crate) const MAX_BYTES: u64 = 4 << 30;
 pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
     let drawing = &args.drawing;
     let generator = open(&drawing.model, &drawing.checkpoint, common)?;
+    refuse_others(&args, generator.spec())?;
     if generator.writes() {
         let (number, usual) = (args.number.unwrap_or(1), Path::new(DEFAULT_OUTPUT));
         return super::complete::write_texts(&generator, drawing, &args.text, number, usual, common);
@@ -29,9 +30,6 @@ pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
         return super::compose::write_music(&generator, &music, &args, &request, common);
     }
     args.text.refuse(generator.spec())?;
-    if args.soundfont.is_some() {
-        return Err(Error::usage("`--soundfont` is for models of music", "leave it out").into());
-    }
     let number = args.number.unwrap_or(100);
     let request = request(drawing, number, &generator)?;
     // A table is no picture, and text without a prompt is read here.
@@ -56,6 +54,23 @@ pub(crate) fn sample(args: SampleArgs, common: &Common) -> Result<ExitCode> {
         return beside_real(&generator, &request, &target, drawing, common);
     }
     put(&generator.sample(&request)?, &generator, &target, drawing.columns, common)
+}
+
+/// Refuses what is for samples of another kind.
+fn refuse_others(args: &SampleArgs, spec: &DataSpec) -> Result<()> {
+    let is_series = spec.kind() == "series" && spec.music().is_none();
+    let wrong = [
+        (args.soundfont.is_some() && spec.music().is_none(), "`--soundfont` is for models of music"),
+        (!args.given.is_empty() && spec.kind() != "table", "`--given` is for models of tables"),
+        (
+            args.real && !is_series,
+            "`--real` is for models of series: it shows real windows beside those that are drawn",
+        ),
+    ];
+    match wrong.iter().find(|(is_wrong, _)| *is_wrong) {
+        Some((_, problem)) => Err(Error::usage(*problem, "leave it out").into()),
+        None => Ok(()),
+    }
 }
 
 /// Windows as lines, with real ones to the left of them.
@@ -165,10 +180,10 @@ pub(crate) fn check_size(generator: &Generator, count: u64) -> Result<()> {
 /// What examples are called.
 pub(crate) fn called(spec: &DataSpec) -> &'static str {
     match spec {
+        spec if spec.music().is_some() => "pieces",
         DataSpec::Images(_) => "pictures",
         DataSpec::Series(_) => "windows",
         DataSpec::Table(_) => "rows",
-        spec if spec.music().is_some() => "pieces",
         DataSpec::Text(_) => "texts",
         other => other.kind(),
     }
@@ -237,8 +252,8 @@ impl<'a> Target<'a> {
             None => Ok(Self::Folder(path)),
             Some(other) => Err(Error::usage(
                 format!("samples cannot be written as `.{other}`"),
-                "use .png (a grid), .npy (an array), .gif (an animation) or a folder; points are written as .png (a plot), \
-                 .npy or .csv",
+                "use .png (a grid or a plot) or .npy (an array); of pictures also .gif (an animation) or a folder, of points, \
+                 series and tables also .csv",
             )
             .into()),
         }
@@ -247,8 +262,8 @@ impl<'a> Target<'a> {
     /// Refuses what samples of this kind cannot be written as.
     pub(crate) fn check_for(&self, spec: &DataSpec) -> Result<()> {
         let (what, hint) = match (self, spec) {
-            (Self::Grid(_), DataSpec::Text(_)) if spec.music().is_some() => return Ok(()),
-            (Self::Text(_) | Self::Animation(_) | Self::Folder(_), DataSpec::Text(_)) if spec.music().is_some() => {
+            (Self::Grid(_), _) if spec.music().is_some() => return Ok(()),
+            (Self::Text(_) | Self::Animation(_) | Self::Folder(_), _) if spec.music().is_some() => {
                 ("music so", "use .png (piano rolls)")
             }
             (Self::Text(_), DataSpec::Text(_)) | (Self::Stdout, _) => return Ok(()),

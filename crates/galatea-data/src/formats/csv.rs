@@ -294,7 +294,7 @@ fn series(
             )));
         }
         notes.push(format!("{count} missing values are filled by {}", plan.missing.rule()));
-        fill(&mut values, channels.len(), plan.missing);
+        fill(&mut values, channels.len(), plan.missing, plan.holdout);
     }
     let names = channels.iter().map(|at| columns[*at].clone()).collect();
     let (pieces, labels) = match class {
@@ -326,13 +326,20 @@ fn by_class<'a>(values: &[f32], channels: usize, of: impl Iterator<Item = &'a st
     (pieces, Labels { values: labels, classes })
 }
 
-/// Fills what is missing in `[moments, channels]`, by the value before it, or after it at the beginning, or by the mean.
-fn fill(values: &mut [f32], channels: usize, by: Missing) {
+/// Fills what is missing in `[moments, channels]`, by the value before it, or after it at the beginning, or by the mean of what comes
+/// before the last share `holdout`, which is not to be known of.
+fn fill(values: &mut [f32], channels: usize, by: Missing, holdout: f64) {
+    let moments = values.len() / channels;
+    let known = moments - (moments as f64 * holdout).round() as usize;
     for channel in 0..channels {
         let all: Vec<f32> = values.iter().skip(channel).step_by(channels).copied().collect();
-        let there = || all.iter().filter(|value| !value.is_nan());
-        let mean = there().map(|value| f64::from(*value)).sum::<f64>() / (there().count().max(1)) as f64;
-        let mut last = there().next().copied().unwrap_or(0.0);
+        let there = |all: &[f32]| all.iter().filter(|value| !value.is_nan()).map(|value| f64::from(*value)).collect();
+        let mut learnt: Vec<f64> = there(&all[..known]);
+        if learnt.is_empty() {
+            learnt = there(&all);
+        }
+        let mean = learnt.iter().sum::<f64>() / learnt.len().max(1) as f64;
+        let mut last = all.iter().find(|value| !value.is_nan()).copied().unwrap_or(0.0);
         for value in values.iter_mut().skip(channel).step_by(channels) {
             if value.is_nan() {
                 *value = if by == Missing::Mean { mean as f32 } else { last };

@@ -94,7 +94,8 @@ pub fn open(source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
         return Err(unknown(source));
     };
     let data = format.open(source, options)?;
-    if !matches!(data.spec(), DataSpec::Text(_)) {
+    let is_notes = matches!(data.spec(), DataSpec::Series(series) if series.music.is_some());
+    if !matches!(data.spec(), DataSpec::Text(_)) && !is_notes {
         options.refuse_text(source, data.spec().kind())?;
     }
     if !matches!(data.spec(), DataSpec::Series(_)) {

@@ -109,7 +109,14 @@ mod tests {
     #[test]
     fn lines_are_where_their_values_are() {
         let names = vec!["a".to_owned()];
-        let spec = SeriesSpec { length: 3, channels: names, mean: vec![10.0], deviation: vec![2.0], classes: vec![] };
+        let spec = SeriesSpec {
+            length: 3,
+            channels: names,
+            mean: vec![10.0],
+            deviation: vec![2.0],
+            classes: vec![],
+            music: None,
+        };
         // At the mean, at the upper edge and beyond it; then rising through all of it.
         let windows = HostTensor::new([2, 3, 1], vec![10.0, 10.0, 10.0, 3.0, 10.0, 100.0]);
         let image = image::load_from_memory(&grid(&windows, &spec, 2).unwrap()).unwrap().into_rgb8();

@@ -57,7 +57,7 @@ pub fn overview(examples: &HostTensor, spec: &DataSpec, columns: usize) -> Resul
     match spec {
         DataSpec::Images(_) => png::grid(examples, columns),
         DataSpec::Points(points) => scatter::plot(examples, points),
-        DataSpec::Text(_) if spec.music().is_some() => {
+        DataSpec::Text(_) | DataSpec::Series(_) if spec.music().is_some() => {
             let pieces: Vec<Vec<Frame>> = (0..examples.rows()).map(|i| spec.frames(examples.row(i))).collect();
             let longest = pieces.iter().map(Vec::len).max().unwrap_or(0).max(1);
             let pieces: Vec<&[Frame]> = pieces.iter().map(Vec::as_slice).collect();

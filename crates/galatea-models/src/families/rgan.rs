@@ -11,6 +11,11 @@
 //! Channels are brought to a common scale by their mean and deviation, and samples back to their own. With `eval.every` the
 //! best checkpoint is chosen by the maximum mean discrepancy on windows that are held back for it, as in the paper. Where
 //! windows have classes both networks are told them at every step (RCGAN).
+//!
+//! Of music as notes, when, how long and which each, it is the model of Mogren 2016, "C-RNN-GAN: Continuous recurrent neural networks
+//! with adversarial training", arXiv:1611.09904, but for this: the generator does not read its own last note, beside noise, the
+//! discriminator reads in one direction, and how hard notes are struck is left out; what else is otherwise is said above.
+//! `preset=c-rnn-gan` has the paper's sizes and feature matching.
 
 use std::sync::OnceLock;
 
@@ -94,6 +99,20 @@ const PAPER: Preset = Preset {
     "#,
 };
 
+const C_RNN_GAN: Preset = Preset {
+    name: "c-rnn-gan",
+    summary: "for music as notes: two layers of 350 LSTM units each, and feature matching, as in C-RNN-GAN; slow",
+    settings: r#"
+        unit = "lstm"
+        hidden_g = 350
+        layers_g = 2
+        hidden_d = 350
+        layers_d = 2
+        feature_matching = 1.0
+        batch = 20
+    "#,
+};
+
 /// Most numbers of noise of a window, and most values that a packed window may have.
 const MOST: usize = 1 << 20;
 
@@ -120,7 +139,7 @@ impl Model for Rgan {
         abilities: &[Ability::Latent],
     };
 
-    const PRESETS: &'static [Preset] = &[PAPER];
+    const PRESETS: &'static [Preset] = &[PAPER, C_RNN_GAN];
 
     const STEPS: u64 = 4_000;
 

@@ -32,7 +32,7 @@ pub(crate) fn specs() -> Vec<DataSpec> {
         let names = (0..channels).map(|channel| format!("channel {channel}")).collect();
         let (mean, deviation) = (vec![300.0; channels], vec![20.0; channels]);
         let classes = (0..classes).map(|class| format!("class {class}")).collect();
-        DataSpec::Series(SeriesSpec { length, channels: names, mean, deviation, classes })
+        DataSpec::Series(SeriesSpec { length, channels: names, mean, deviation, classes, music: None })
     };
     let table = |sizes: &[usize]| {
         let values = |size: &usize| (0..*size).map(|value| format!("value {value}")).collect();

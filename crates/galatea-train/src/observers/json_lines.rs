@@ -63,6 +63,9 @@ pub struct Logged {
     pub reading: Reading,
     /// Steps that had been done.
     pub step: u64,
+    /// How many times training had gone back to be healed.
+    #[serde(default)]
+    pub attempt: usize,
     /// Examples that steps had been given.
     pub images_seen: u64,
     /// Seconds of training until then.

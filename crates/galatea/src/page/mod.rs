@@ -87,7 +87,7 @@ pub(crate) fn make(run: &Run, generator: &Generator, known: std::result::Result<
     if generator.writes() {
         sections.push(texts(generator)?);
     }
-    if let DataSpec::Series(series) = generator.spec() {
+    if let (DataSpec::Series(series), None) = (generator.spec(), generator.music()) {
         let drawn = generator.sample(&SampleRequest::new(PREVIEW_SEED, GRID))?.values;
         sections.push(format!(
             "<h2>Samples</h2>\n<figure>{}<figcaption>The first {GRID} of seed {PREVIEW_SEED}, unselected.</figcaption></figure>",
