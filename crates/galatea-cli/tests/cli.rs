@@ -119,7 +119,9 @@ fn timeless(run: &std::path::Path) -> Vec<serde_json::Value> {
 #[test]
 fn a_run_that_becomes_no_better_is_ended_and_stays_so() {
     let folder = Folder::new();
-    let output = folder.run(&[&["train", "--steps", "60"], TINY, &["eval.every=3", "eval.patience=2"]].concat());
+    // A generator that hardly moves.
+    let slow = ["learning_rate_g=1e-9", "eval.every=3", "eval.patience=2"];
+    let output = folder.run(&[&["train", "--steps", "60"], TINY, &slow].concat());
     let said = text(&output.stderr);
     assert!(output.status.success() && said.contains("has not become better in 2 judgements"), "{said}");
     assert!(text(&output.stdout).contains("frechet-20-digits-lenet"), "{}", text(&output.stdout));

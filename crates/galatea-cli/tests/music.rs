@@ -300,7 +300,10 @@ fn a_recurrent_gan_learns_music_as_notes_and_plays_it() {
 
     for (arguments, words) in [
         (&["train", "rgan", "--data", "songs.json"][..], "`rgan` does not take music"),
-        (&["train", "lm", "--data", "songs.json", "--set", "data.tokens=notes"], "`lm` does not take series"),
+        (
+            &["train", "lm", "--data", "songs.json", "--set", "data.tokens=notes", "data.window=8"],
+            "`lm` does not take series",
+        ),
         (&["train", "rgan", "--data", "sines", "--set", "data.tokens=notes"], "`data.tokens` is for text"),
         (
             &["train", "rgan", "--data", "songs.json", "--set", "data.tokens=notes", "data.window=400"],

@@ -386,7 +386,7 @@ impl Trial {
     /// The numbers of a metric.
     pub(crate) fn rows(&self, metric: &Metric, samples: &Points, real: &Points) -> Result<Vec<Row>> {
         let needs = metric.needs;
-        let train = self.train.as_ref().filter(|_| needs.train);
+        let train = self.train.as_ref().filter(|_| needs.train || needs.space == Space::Learnt);
         let prepared = (metric.prepare)(Sets { samples, real, train })?;
         let values = prepared(Choice::default())?;
         let errors = match needs.space {

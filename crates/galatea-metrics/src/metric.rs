@@ -133,7 +133,7 @@ pub struct Sets<'a> {
     pub samples: &'a Points,
     /// What it is judged by.
     pub real: &'a Points,
-    /// What the model has learnt from; there where [`Needs::train`] says so.
+    /// What the model has learnt from, where that is known; there where [`Needs::train`] says so, and for networks that learn.
     pub train: Option<&'a Points>,
 }
 

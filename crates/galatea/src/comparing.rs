@@ -347,7 +347,8 @@ mod tests {
             seconds: 1.0,
             judged_step: Some(9),
         };
-        let line = |reading: &Reading| Logged { reading: reading.clone(), step: 9, images_seen: 9, seconds: 1.0 };
+        let line =
+            |reading: &Reading| Logged { reading: reading.clone(), step: 9, attempt: 0, images_seen: 9, seconds: 1.0 };
         let values = readings.iter().map(|reading| (number_of(&reading.metric), line(reading))).collect();
         Judged { run, settings: BTreeMap::new(), data: data.into(), values, damaged: None }
     }

@@ -12,11 +12,14 @@ mod truth;
 
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use galatea::{Finding, Intervention, Request, Surroundings, train_in};
+use galatea::{
+    Finding, Intervention, Observer, Request, Resolved, Run, Summary, Surroundings, TrainResult, checkpoint, train_in,
+};
 use serde::Serialize;
 
+use galatea::checkpoint::{Progress, State};
 use scenarios::{SCENARIOS, Scenario};
 use truth::{Truth, Witness};
 
@@ -134,22 +137,33 @@ fn fail(text: &str) -> ! {
 
 fn run(scenario: &Scenario, seed: u64, healing: bool) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
-    let mut settings: Vec<String> = scenario.settings.split_whitespace().map(str::to_owned).collect();
-    settings.extend(["eval.samples=0", "train.sample_every=0", "train.log_every=1000"].map(str::to_owned));
-    settings.extend(healing.then(|| "heal=auto".to_owned()));
-    let request = Request {
-        family: Some(scenario.family.to_owned()),
-        data: Some(scenario.data.to_owned()),
-        settings,
-        seed: Some(seed),
-        ..Request::default()
+    let resolve = |settings: &str, more: &[&str]| {
+        let mut settings: Vec<String> = settings.split_whitespace().map(str::to_owned).collect();
+        settings.extend(["eval.samples=0", "train.sample_every=0", "train.log_every=1000"].map(str::to_owned));
+        settings.extend(more.iter().map(|setting| (*setting).to_owned()));
+        let request = Request {
+            family: Some(scenario.family.to_owned()),
+            data: Some(scenario.data.to_owned()),
+            settings,
+            seed: Some(seed),
+            ..Request::default()
+        };
+        request.resolve().unwrap_or_else(|error| fail(&format!("{}: {error}", scenario.name)))
     };
-    let resolved = request.resolve().unwrap_or_else(|error| fail(&format!("{}: {error}", scenario.name)));
+    let resolved = resolve(scenario.settings, if healing { &["heal=auto"] } else { &[] });
     let witness = Witness::new(&*resolved.data, scenario.data);
     let told = witness.told();
-    let surroundings =
-        Surroundings { root: folder.path().into(), observers: vec![Box::new(witness)], ..Surroundings::default() };
-    let error = train_in(resolved, surroundings).err().map(|error| error.to_string());
+    let surroundings = Surroundings { root: folder.path().into(), ..Surroundings::default() };
+    let error = match scenario.after {
+        "" => {
+            let surroundings = Surroundings { observers: vec![Box::new(witness)], ..surroundings };
+            train_in(resolved, surroundings).err().map(|error| error.to_string())
+        }
+        before => {
+            let healthy = train_in(resolve(before, &[]), surroundings).unwrap();
+            go_on(&healthy.run, resolved, witness).err().map(|error| error.to_string())
+        }
+    };
     let told = told.lock().unwrap().clone();
     Outcome {
         scenario: scenario.name.to_owned(),
@@ -160,4 +174,21 @@ fn run(scenario: &Scenario, seed: u64, healing: bool) -> Outcome {
         interventions: told.interventions,
         error,
     }
+}
+
+/// Goes on from the end of a run with other settings, and with all that its monitor knew, in another run beside it.
+fn go_on(healthy: &Run, resolved: Resolved, witness: Witness) -> TrainResult<Summary> {
+    let Resolved { mut config, family, data, data_settings, .. } = resolved;
+    let device = galatea::device("cpu").unwrap();
+    let mut session = family.session(&config.model, data.spec(), config.seed, &device).unwrap();
+    let learnt = checkpoint::newest(healthy, None)?.checkpoint.unwrap();
+    config.train.steps += learnt.state.step;
+    let run = Run::create(healthy.path().parent().unwrap(), "after", &config)?;
+    let State { step, images_seen, seconds, .. } = learnt.state;
+    let progress = Progress { step, steps: config.train.steps, images_seen, seconds };
+    checkpoint::save(&run, &progress, &config, (&learnt.state.data, &learnt.state.watch), &learnt.parts)?;
+    let split = galatea_data::split(&*data, data_settings.read.holdout);
+    let feed = galatea_train::Feed::new(data, split.train)?.with_held_back(split.held_back);
+    let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(witness)];
+    galatea_train::train(&mut *session, &feed, &config, &run, &mut observers, &AtomicBool::new(false))
 }

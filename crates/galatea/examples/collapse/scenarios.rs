@@ -10,6 +10,8 @@ pub(crate) struct Scenario {
     pub(crate) data: &'static str,
     /// `KEY=VALUE`, separated by white space.
     pub(crate) settings: &'static str,
+    /// Settings of healthy training before, from whose end it goes on; empty where it begins anew.
+    pub(crate) after: &'static str,
 }
 
 impl Scenario {
@@ -27,6 +29,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         family: "gan",
         data: "digits",
         settings: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=6000",
+        after: "",
     },
     Scenario {
         name: "listing",
@@ -37,6 +40,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         settings: "preset=listing learning_rate_g=5e-4 learning_rate_d=5e-4 hidden_g=[128,256] hidden_d=[256,128] \
                    train.steps=2500 train.checkpoint_every=125 \
                    data.limit=6000",
+        after: "",
     },
     Scenario {
         name: "too-fast",
@@ -46,6 +50,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         data: "digits",
         settings: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=6000 \
                    r1=0 beta_1=0.9 learning_rate_g=1e-2 learning_rate_d=1e-2",
+        after: "",
     },
     Scenario {
         name: "strong-d",
@@ -55,6 +60,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         data: "digits",
         settings: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=6000 \
                    r1=0 discriminator_steps=5 learning_rate_g=2e-4 learning_rate_d=2e-3",
+        after: "",
     },
     Scenario {
         name: "ring",
@@ -63,6 +69,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         family: "gan",
         data: "ring",
         settings: "train.steps=4000",
+        after: "",
     },
     Scenario {
         name: "ring-minimax",
@@ -71,6 +78,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         family: "gan",
         data: "ring",
         settings: "train.steps=4000 loss=minimax r1=0 r2=0 ema=0 beta_1=0.9",
+        after: "",
     },
     Scenario {
         name: "grid",
@@ -79,6 +87,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         family: "gan",
         data: "grid",
         settings: "train.steps=4000",
+        after: "",
     },
     Scenario {
         name: "grid-minimax",
@@ -87,6 +96,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         family: "gan",
         data: "grid",
         settings: "train.steps=4000 loss=minimax r1=0 r2=0 ema=0 beta_1=0.9 learning_rate_g=1e-2 learning_rate_d=1e-2",
+        after: "",
     },
     Scenario {
         name: "tiny-data",
@@ -96,6 +106,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         data: "digits",
         settings: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=120 \
                    data.holdout=0.5 r1=0 learning_rate_d=1e-3",
+        after: "",
     },
     Scenario {
         name: "diverging",
@@ -105,6 +116,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         data: "digits",
         settings: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=6000 \
                    r1=0 beta_1=0.9 learning_rate_g=0.1 learning_rate_d=0.1",
+        after: "",
     },
     Scenario {
         name: "fading",
@@ -114,6 +126,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         data: "digits",
         settings: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=6000 \
                    penalty_end=1e-6 beta_1=0.7 schedule=constant",
+        after: "",
     },
     Scenario {
         name: "dcgan",
@@ -122,6 +135,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         family: "dcgan",
         data: "digits",
         settings: "width=16 max_width=64 conditional=no train.steps=1500 train.checkpoint_every=75 data.limit=6000",
+        after: "",
     },
     Scenario {
         name: "dcgan-fading",
@@ -131,6 +145,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         data: "digits",
         settings: "width=16 max_width=64 conditional=no train.steps=1500 train.checkpoint_every=75 data.limit=6000 \
                    penalty_end=1e-6 beta_1=0.9 schedule=constant",
+        after: "",
     },
     Scenario {
         name: "dcgan-minimax",
@@ -140,5 +155,78 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         data: "digits",
         settings: "width=16 max_width=64 conditional=no train.steps=1500 train.checkpoint_every=75 data.limit=6000 \
                    loss=minimax r1=0 beta_1=0.9 ema=0 schedule=constant",
+        after: "",
+    },
+    Scenario {
+        name: "ring-later-1",
+        what: "candidate",
+        control: Some("ring"),
+        family: "gan",
+        data: "ring",
+        settings: "train.steps=2000 loss=minimax r1=0 r2=0 beta_1=0.9 schedule=constant",
+        after: "train.steps=2000",
+    },
+    Scenario {
+        name: "ring-later-2",
+        what: "candidate",
+        control: Some("ring"),
+        family: "gan",
+        data: "ring",
+        settings: "train.steps=2000 r1=0 r2=0 beta_1=0.9 schedule=constant",
+        after: "train.steps=2000",
+    },
+    Scenario {
+        name: "grid-later-1",
+        what: "candidate",
+        control: Some("grid"),
+        family: "gan",
+        data: "grid",
+        settings: "train.steps=2000 loss=minimax r1=0 r2=0 beta_1=0.9 learning_rate_g=1e-2 learning_rate_d=1e-2 schedule=constant",
+        after: "train.steps=4000",
+    },
+    Scenario {
+        name: "grid-later-2",
+        what: "candidate",
+        control: Some("grid"),
+        family: "gan",
+        data: "grid",
+        settings: "train.steps=2000 r1=0 r2=0 beta_1=0.9 schedule=constant",
+        after: "train.steps=4000",
+    },
+    Scenario {
+        name: "digits-later-1",
+        what: "candidate",
+        control: Some("digits-mlp"),
+        family: "gan",
+        data: "digits",
+        settings: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=6000 r1=0 beta_1=0.9 learning_rate_g=1e-3 learning_rate_d=1e-3",
+        after: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=6000",
+    },
+    Scenario {
+        name: "digits-later-2",
+        what: "candidate",
+        control: Some("digits-mlp"),
+        family: "gan",
+        data: "digits",
+        settings: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=6000 loss=minimax r1=0 beta_1=0.9 schedule=constant",
+        after: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=6000",
+    },
+    Scenario {
+        name: "digits-later-3",
+        what: "candidate",
+        control: Some("digits-mlp"),
+        family: "gan",
+        data: "digits",
+        settings: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=6000 r1=0 discriminator_steps=5 learning_rate_g=2e-4 learning_rate_d=2e-3",
+        after: "hidden_g=[128,256] hidden_d=[256,128] train.steps=2500 train.checkpoint_every=125 data.limit=6000",
+    },
+    Scenario {
+        name: "dcgan-later-1",
+        what: "candidate",
+        control: Some("dcgan"),
+        family: "dcgan",
+        data: "digits",
+        settings: "width=16 max_width=64 conditional=no train.steps=1500 train.checkpoint_every=75 data.limit=6000 loss=minimax r1=0 beta_1=0.9 schedule=constant",
+        after: "width=16 max_width=64 conditional=no train.steps=1500 train.checkpoint_every=75 data.limit=6000",
     },
 ];

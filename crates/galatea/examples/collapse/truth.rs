@@ -110,6 +110,8 @@ fn covered(modes: impl Iterator<Item = usize>, count: usize) -> usize {
 impl Observer for Witness {
     fn observe(&mut self, event: &Event<'_>, context: &Context<'_>) -> TrainResult<Action> {
         match event {
+            // What there is to lose.
+            Event::Started { .. } => self.measure(context)?,
             Event::Looked { .. } => {
                 self.looks += 1;
                 if self.looks.is_multiple_of(EVERY) {
