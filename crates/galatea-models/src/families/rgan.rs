@@ -141,7 +141,7 @@ impl Model for Rgan {
 
     const PRESETS: &'static [Preset] = &[PAPER, C_RNN_GAN];
 
-    const STEPS: u64 = 4_000;
+    const STEPS: u64 = 8_000;
 
     type Config = Config;
 

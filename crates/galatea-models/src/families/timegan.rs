@@ -92,7 +92,7 @@ impl Model for TimeGan {
         abilities: &[],
     };
 
-    const STEPS: u64 = 4_000;
+    const STEPS: u64 = 10_000;
 
     type Config = Config;
 
