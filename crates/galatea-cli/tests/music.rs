@@ -299,12 +299,16 @@ fn a_recurrent_gan_learns_music_as_notes_and_plays_it() {
     folder.good(&["states", "last", "songs.json", "-o", "states.csv"]);
 
     for (arguments, words) in [
-        (&["train", "rgan", "--data", "songs.json"][..], "`rgan` does not take music"),
+        (&["train", "rgan", "--data", "songs.json"][..], "`--set data.tokens=notes` reads music as a series of notes"),
+        (
+            &["eval", "--samples", "three.json", "--against", "songs.json", "--set", "data.tokens=notes"],
+            "is music, which",
+        ),
         (
             &["train", "lm", "--data", "songs.json", "--set", "data.tokens=notes", "data.window=8"],
             "`lm` does not take series",
         ),
-        (&["train", "rgan", "--data", "sines", "--set", "data.tokens=notes"], "`data.tokens` is for text"),
+        (&["train", "rgan", "--data", "sines", "--set", "data.tokens=notes"], "`data.tokens=notes` is for music"),
         (
             &["train", "rgan", "--data", "songs.json", "--set", "data.tokens=notes", "data.window=400"],
             "and a window has 400",

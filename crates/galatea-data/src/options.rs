@@ -65,6 +65,13 @@ choice! {
     }
 }
 
+impl Tokens {
+    /// Whether they are what music is read as.
+    pub(crate) fn are_of_music(self) -> bool {
+        matches!(self, Self::Events | Self::Notes)
+    }
+}
+
 impl Missing {
     /// What is done, for a message.
     pub(crate) fn rule(self) -> &'static str {

@@ -35,7 +35,7 @@ pub struct SeriesSpec {
 pub(crate) struct RawSeries {
     pub(crate) name: String,
     pub(crate) channels: Vec<String>,
-    /// Each `[moments, channels]`; windows reach over no end.
+    /// Each `[moments, channels]`; windows reach over no end. For what is NaN the mean of its channel is taken.
     pub(crate) pieces: Vec<Vec<f32>>,
     /// The class of each piece, where pieces have classes.
     pub(crate) labels: Option<Labels>,
@@ -140,12 +140,20 @@ impl SeriesSet {
         }
         let (mut mean, mut deviation) = (Vec::new(), Vec::new());
         for (at, channel) in unscaled.channels.iter().enumerate() {
+            let learnt = |set: &Self| -> Vec<f64> {
+                let all = set.windows.values.iter().skip(at).step_by(d).zip(&is_learnt);
+                let learnt = all.filter(|(value, is_learnt)| **is_learnt && !value.is_nan());
+                learnt.map(|(value, _)| f64::from(*value)).collect()
+            };
+            let known = learnt(&set);
+            let filling = (known.iter().sum::<f64>() / known.len().max(1) as f64) as f32;
+            let missing = set.windows.values.iter_mut().skip(at).step_by(d).filter(|value| value.is_nan());
+            missing.for_each(|value| *value = filling);
+            let learnt = learnt(&set);
             let all = || set.windows.values.iter().skip(at).step_by(d);
-            let learnt =
-                || all().zip(&is_learnt).filter(|(_, is_learnt)| **is_learnt).map(|(value, _)| f64::from(*value));
-            let n = learnt().count().max(1) as f64;
-            let average = learnt().sum::<f64>() / n;
-            let spread = (learnt().map(|value| (value - average).powi(2)).sum::<f64>() / n).sqrt() as f32;
+            let n = learnt.len().max(1) as f64;
+            let average = learnt.iter().sum::<f64>() / n;
+            let spread = (learnt.iter().map(|value| (value - average).powi(2)).sum::<f64>() / n).sqrt() as f32;
             let changes = all().any(|value| Some(value) != all().next());
             set.is_constant &= !changes;
             if !changes {
@@ -254,8 +262,9 @@ mod tests {
 
     #[test]
     fn what_is_held_back_has_no_part_in_the_scale() {
-        // 90 moments about 5, and ten of a million.
-        let values: Vec<f32> = (0..100).map(|t| if t < 90 { 5.0 + (t % 2) as f32 } else { 1e6 }).collect();
+        // 87 moments about 5, then a million; one is missing.
+        let mut values: Vec<f32> = (0..100).map(|t| if t < 87 { 5.0 + (t % 2) as f32 } else { 1e6 }).collect();
+        values[1] = f32::NAN;
         let plan = Plan::new(&crate::DataOptions { window: 4, ..Default::default() }).unwrap();
         let raw = RawSeries {
             name: "a".into(),
@@ -268,6 +277,7 @@ mod tests {
         let DataSpec::Series(series) = set.spec() else { panic!("{}", set.spec()) };
         assert!((series.mean[0] - 5.5).abs() < 0.01 && (series.deviation[0] - 0.5).abs() < 0.01, "{series:?}");
         let train = split(&*set, 0.1).train;
+        assert!(set.batch(&[0]).unwrap().values.values[1] == series.mean[0]);
         assert!(set.batch(&train).unwrap().values.values.iter().all(|value| *value < 7.0));
     }
 }

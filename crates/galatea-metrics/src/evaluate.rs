@@ -402,7 +402,21 @@ impl Trial {
                 _ => Ok(None),
             };
         let floor = if needs.train { &self.halves } else { &self.floor };
-        let floor = floor.as_ref().map(|[a, b]| of(a, b)).transpose()?.flatten();
+        let floor = match (floor, train) {
+            // What stands for samples is the beginning of the training set, and nothing is learnt to be real that does.
+            (Some([seen, real]), Some(train)) if !needs.train => {
+                let count = seen.rows().min(train.rows() / 2);
+                let rest: Vec<usize> = (count..train.rows()).collect();
+                let seen = seen.select(&(0..count).collect::<Vec<_>>());
+                match (seen.as_points(needs.space), real.as_points(needs.space)) {
+                    (Some(seen), Some(real)) if count.min(real.rows()) >= needs.least => {
+                        Some(measure(metric, seen, real, Some(&train.select(&rest)))?)
+                    }
+                    _ => None,
+                }
+            }
+            (floor, _) => floor.as_ref().map(|[a, b]| of(a, b)).transpose()?.flatten(),
+        };
         let ceiling = of(&self.noise, &self.real)?;
         let features = self.features.as_ref().filter(|_| needs.space != Space::Values || self.values == "arrays");
         let compared = features.map_or(self.values, |features| &features.name);

@@ -451,9 +451,9 @@ impl<M: Model> Entry<M> {
                 Some(other) => format!("it takes {own}; `{}` takes {}", other.info().name, spec.kind()),
                 None => format!("it takes {own}; `galatea models` lists the others"),
             };
-            let hint = match (spec, M::INFO.modalities.contains(&"series")) {
-                (DataSpec::Table(_), true) => format!("`--set data.window=24` reads the file as a series; {hint}"),
-                _ => hint,
+            let hint = match crate::registry::other_reading(spec, M::INFO.modalities) {
+                Some(reading) => format!("{reading}; {hint}"),
+                None => hint,
             };
             return Err(Error::usage(format!("`{}` does not take {}", M::INFO.name, spec.kind()), hint));
         }

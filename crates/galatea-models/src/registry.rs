@@ -1,5 +1,7 @@
 //! The families: one line each. Lists, help, tests and front ends are loops over this slice.
 
+use galatea_data::DataSpec;
+
 use crate::families::{
     bayesnet, dcgan, encoder, gan, hmm, iwae, lm, pianoroll, relgan, rgan, seqvae, timegan, vae, vaegan, vqvae,
 };
@@ -37,4 +39,17 @@ pub fn family(name: &str) -> Result<&'static dyn Family> {
         };
         Error::usage(format!("there is no family `{name}`"), hint)
     })
+}
+
+/// How data of `spec` can be read otherwise, so that a family that takes these modalities takes them.
+pub(crate) fn other_reading(spec: &DataSpec, modalities: &[&str]) -> Option<&'static str> {
+    let takes = |modality: &str| modalities.contains(&modality);
+    match spec {
+        DataSpec::Table(_) if takes("series") => Some("`--set data.window=24` reads the file as a series"),
+        spec if spec.music().is_none() => None,
+        _ if takes("music") => Some("leave `data.tokens` out, and it is read as piano rolls"),
+        _ if takes("text") => Some("`--set data.tokens=events` reads music as a text of events"),
+        _ if takes("series") => Some("`--set data.tokens=notes` reads music as a series of notes"),
+        _ => None,
+    }
 }

@@ -130,7 +130,7 @@ pub enum Action {
     /// Go on.
     #[default]
     Continue,
-    /// End training after this event, with a checkpoint.
+    /// End training after this event, with a checkpoint; unless training goes back just then, to be healed.
     Stop {
         /// Why.
         reason: String,

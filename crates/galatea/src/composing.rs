@@ -73,9 +73,9 @@ impl Generator {
             }
             None => {
                 return Err(Error::usage(
-                    format!("`{}` draws whole pieces, and does not go on with any", self.info().name),
+                    format!("`{}` draws whole pieces, and they are as they are", self.info().name),
                     able(
-                        "leave `--prompt`, `--length` and `--temperature` out, or train a family that does",
+                        "leave `--prompt`, `--length` and `--temperature` out, or train on music as events, or a family that goes on",
                         Ability::Compose,
                     ),
                 ));

@@ -207,12 +207,12 @@ pub fn compare(comparison: &Comparison) -> Result<(Report, Vec<String>)> {
         Ok((data, eval, examples))
     };
     let (drawn, _, samples) = open(&comparison.samples)?;
-    if likelihood::is_way_of(drawn.spec()) {
+    if likelihood::is_way_of(drawn.spec()) || drawn.spec().music().is_some() {
         return Err(Error::usage(
             format!(
                 "`{}` is {}, which is judged by a model and not by other examples",
                 comparison.samples,
-                drawn.spec().kind()
+                if drawn.spec().music().is_some() { "music" } else { drawn.spec().kind() }
             ),
             "judge a run by it: `galatea eval RUN --against SRC`",
         ));
@@ -327,7 +327,7 @@ pub(crate) fn same_shape(data: &DataSpec, what: &str, other: &DataSpec) -> Resul
     if data.shape() == other.shape() && data.kind() == other.kind() {
         return Err(Error::usage(
             format!("the tokens of the data are others than what {what}"),
-            "leave out what changes them, such as `data.resolution` and `data.tokens`",
+            "read them as the others are: of music, `data.resolution` and `data.tokens` say how",
         ));
     }
     Err(Error::usage(

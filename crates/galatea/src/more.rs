@@ -174,8 +174,11 @@ pub fn check_pictures(spec: &DataSpec) -> Result<()> {
     match spec {
         DataSpec::Images(_) => Ok(()),
         other => Err(Error::usage(
-            format!("a folder of pictures cannot hold {}", other.kind()),
-            "`galatea sample RUN -o FILE` draws them: `.txt` for text, `.csv` or `.npy` for anything else",
+            format!(
+                "a folder of pictures cannot hold {}",
+                if other.music().is_some() { "music" } else { other.kind() }
+            ),
+            "`galatea sample RUN -o FILE` draws them: `.mid` for music, `.txt` for text, `.csv` or `.npy` for anything else",
         )),
     }
 }

@@ -152,15 +152,16 @@ impl Watch {
 impl Observer for Watch {
     fn observe(&mut self, event: &Event<'_>, context: &Context<'_>) -> galatea_train::Result<Action> {
         match event {
-            Event::Started { done, .. } => {
+            Event::Started { done, steps } => {
                 let name = format!("{VALIDATION}{}-", self.by.number().name);
+                // What came after the checkpoint is gone from the file by now.
                 let mut before = readings(context.run)?;
-                before.retain(|line| line.step <= *done && line.reading.metric.starts_with(&name));
+                before.retain(|line| line.reading.metric.starts_with(&name));
                 let best = before.iter().rposition(|line| line.reading.best);
                 self.best = best.map(|at| before[at].reading.value);
                 let since = &before[best.map_or(0, |at| at + 1)..];
                 self.since = since.iter().filter(|line| line.attempt == context.attempt).count() as u64;
-                return Ok(self.verdict());
+                return Ok(if done < steps { self.verdict() } else { Action::Continue });
             }
             // What goes on with other settings is given its time.
             Event::Healed { .. } => self.since = 0,

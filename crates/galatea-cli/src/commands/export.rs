@@ -35,9 +35,16 @@ pub(crate) fn run(args: ExportArgs, common: &Common) -> Result<ExitCode> {
         print_line(&serde_json::json!({ "path": args.output, "step": generator.step() }).to_string())?;
     } else {
         let path = args.output.display();
+        let output = match generator.spec().kind() {
+            _ if generator.music().is_some() => "music.mid",
+            "text" => "texts.txt",
+            "table" => "rows.csv",
+            _ => "grid.png",
+        };
+        let step = generator.step();
         progress::note(
             common,
-            &format!("`{path}` holds the model of step {}; try `galatea sample {path} -o grid.png`", generator.step()),
+            &format!("`{path}` holds the model of step {step}; try `galatea sample {path} -o {output}`"),
         );
     }
     Ok(ExitCode::SUCCESS)

@@ -252,7 +252,7 @@ impl<'a> Target<'a> {
             None => Ok(Self::Folder(path)),
             Some(other) => Err(Error::usage(
                 format!("samples cannot be written as `.{other}`"),
-                "use .png (a grid or a plot) or .npy (an array); of pictures also .gif (an animation) or a folder, of points, \
+                "use .png (a grid, a plot or piano rolls) or .npy (an array); of pictures also .gif (an animation) or a folder, of points, \
                  series and tables also .csv",
             )
             .into()),

@@ -87,8 +87,9 @@ fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Res
     }
     let page = page.as_ref().and_then(|page| page.as_ref().ok());
     if common.json {
+        let stopped = if let End::Stopped { reason } = &summary.end { Some(reason) } else { None };
         let line = json!({
-            "event": "finished", "run": run.path(), "step": summary.step, "images_seen": summary.images_seen,
+            "event": "finished", "run": run.path(), "stopped": stopped, "step": summary.step, "images_seen": summary.images_seen,
             "seconds": summary.seconds, "samples": summary.samples, "report": report, "page": page,
             "best": best.as_ref().map(|best| json!({
                 "step": best.step, "metric": best.reading.metric, "value": best.reading.value,

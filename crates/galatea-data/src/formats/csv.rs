@@ -294,7 +294,10 @@ fn series(
             )));
         }
         notes.push(format!("{count} missing values are filled by {}", plan.missing.rule()));
-        fill(&mut values, channels.len(), plan.missing, plan.holdout);
+        // Means are known when it is known what is held back.
+        if plan.missing == Missing::Previous {
+            fill(&mut values, channels.len());
+        }
     }
     let names = channels.iter().map(|at| columns[*at].clone()).collect();
     let (pieces, labels) = match class {
@@ -326,25 +329,14 @@ fn by_class<'a>(values: &[f32], channels: usize, of: impl Iterator<Item = &'a st
     (pieces, Labels { values: labels, classes })
 }
 
-/// Fills what is missing in `[moments, channels]`, by the value before it, or after it at the beginning, or by the mean of what comes
-/// before the last share `holdout`, which is not to be known of.
-fn fill(values: &mut [f32], channels: usize, by: Missing, holdout: f64) {
-    let moments = values.len() / channels;
-    let known = moments - (moments as f64 * holdout).round() as usize;
+/// Fills what is missing in `[moments, channels]` by the value before it, or after it at the beginning; with 0 where there is none at all.
+fn fill(values: &mut [f32], channels: usize) {
     for channel in 0..channels {
-        let all: Vec<f32> = values.iter().skip(channel).step_by(channels).copied().collect();
-        let there = |all: &[f32]| all.iter().filter(|value| !value.is_nan()).map(|value| f64::from(*value)).collect();
-        let mut learnt: Vec<f64> = there(&all[..known]);
-        if learnt.is_empty() {
-            learnt = there(&all);
-        }
-        let mean = learnt.iter().sum::<f64>() / learnt.len().max(1) as f64;
-        let mut last = all.iter().find(|value| !value.is_nan()).copied().unwrap_or(0.0);
+        let there = values.iter().skip(channel).step_by(channels).find(|value| !value.is_nan());
+        let mut last = there.copied().unwrap_or(0.0);
         for value in values.iter_mut().skip(channel).step_by(channels) {
-            if value.is_nan() {
-                *value = if by == Missing::Mean { mean as f32 } else { last };
-            }
-            last = *value;
+            last = if value.is_nan() { last } else { *value };
+            *value = last;
         }
     }
 }

@@ -94,6 +94,11 @@ pub fn open(source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
         return Err(unknown(source));
     };
     let data = format.open(source, options)?;
+    if options.tokens.are_of_music() && data.spec().music().is_none() {
+        let (tokens, kind) = (options.tokens, data.spec().kind());
+        return Err(Error::usage(format!("`data.tokens={tokens}` is for music, and `{source}` holds {kind}"))
+            .with_hint("name MIDI files or lists of pitches, or leave `data.tokens` out"));
+    }
     let is_notes = matches!(data.spec(), DataSpec::Series(series) if series.music.is_some());
     if !matches!(data.spec(), DataSpec::Text(_)) && !is_notes {
         options.refuse_text(source, data.spec().kind())?;

@@ -138,6 +138,8 @@ impl Course<'_> {
         let intervention = Intervention { step, kind, evidence, back_to, changes };
         self.announce(&Event::Healed { intervention: &intervention })?;
         self.watch.interventions.push(intervention);
+        // What was said of what is gone back from does not hold of what comes.
+        self.stop_reason = None;
         self.progress.step = back_to;
         self.progress.images_seen = target.as_ref().map_or(0, |checkpoint| checkpoint.state.images_seen);
         if let Some(monitor) = &mut self.monitor {

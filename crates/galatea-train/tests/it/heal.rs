@@ -8,8 +8,8 @@ use galatea_models::{
     Demand, Entry, Family, Info, Model, Part, Purpose, Result, SampleRequest, Session, StepReport, Turn,
 };
 use galatea_train::{
-    Feed, Kind, MonitorOptions, Observer, Run, RunConfig, Saved, Severity, Summary, Which, Writer, checkpoint,
-    observers,
+    Action, Context, End, Event, Feed, Kind, MonitorOptions, Observer, Run, RunConfig, Saved, Severity, Summary, Which,
+    Writer, checkpoint, observers,
 };
 
 use crate::toy::{ToyData, Witness, config, create, weights};
@@ -146,7 +146,25 @@ fn frail(model: &str, watch: &str) -> RunConfig {
 
 const AUTO: &str = "[heal]\nmode = 'auto'";
 
+/// Ends training where something severe is found.
+struct Quitter;
+
+impl Observer for Quitter {
+    fn observe(&mut self, event: &Event<'_>, _: &Context<'_>) -> galatea_train::Result<Action> {
+        Ok(match event {
+            Event::Found { finding } if finding.severity == Severity::Severe => {
+                Action::Stop { reason: "enough".into() }
+            }
+            _ => Action::Continue,
+        })
+    }
+}
+
 fn train(run: &Writer, config: &RunConfig, witness: &Witness) -> galatea_train::Result<Summary> {
+    train_with(run, config, vec![Box::new(witness.clone())])
+}
+
+fn train_with(run: &Writer, config: &RunConfig, others: Vec<Box<dyn Observer>>) -> galatea_train::Result<Summary> {
     let data = Arc::new(ToyData::new(600));
     let (held_back, trained_on) = (0..600).partition(|i| i % 9 == 0);
     let feed = Feed::new(data, trained_on).unwrap().with_held_back(held_back);
@@ -156,8 +174,8 @@ fn train(run: &Writer, config: &RunConfig, witness: &Witness) -> galatea_train::
         Box::new(observers::JsonLines::new()),
         Box::new(observers::TensorBoard::new()),
         Box::new(observers::Samples),
-        Box::new(witness.clone()),
     ];
+    all.extend(others);
     galatea_train::train(&mut *session, &feed, config, run, &mut all, &AtomicBool::new(false))
 }
 
@@ -250,6 +268,19 @@ fn healing_goes_back_to_before_and_on_with_other_settings() {
     assert_eq!(steps(0), std::iter::once(1).chain((10..=done.step).step_by(10)).collect::<Vec<u64>>());
     assert_eq!(steps(1), (done.back_to + 10..=400).step_by(10).collect::<Vec<u64>>());
     assert!(lines.contains(&(done.step, 0, "intervention".into())), "{lines:?}");
+}
+
+#[test]
+fn what_would_have_ended_training_does_not_end_what_is_healed() {
+    let folder = tempfile::tempdir().unwrap();
+    let ends = [AUTO, ""].map(|heal| {
+        let config = frail("", &format!("{heal}\n"));
+        let summary = train_with(&create(folder.path(), &config), &config, vec![Box::new(Quitter)]).unwrap();
+        (summary.end, summary.interventions.len(), summary.step < 400)
+    });
+    let enough = End::Stopped { reason: "enough".into() };
+    assert_eq!(ends[1], (enough, 0, true));
+    assert_eq!(ends[0], (End::Finished, 1, false));
 }
 
 #[test]
