@@ -96,8 +96,8 @@ mod tests {
             Points::single(galatea_data::HostTensor::new([values.len() / 48, 24, 2], values)).unwrap()
         };
         let mean = |overlap: usize| -> f64 {
-            let score = |seed| score(&cut(2 * seed), &cut(2 * seed + 1).with_overlap(overlap), None);
-            (0..4).map(score).sum::<f64>() / 4.0
+            let score = |seed: u64| score(&cut(2 * seed), &cut(2 * seed + 1).with_overlap(overlap), None);
+            (0..4u64).map(score).sum::<f64>() / 4.0
         };
         let (leaky, fair) = (mean(0), mean(23));
         assert!(fair < leaky, "{fair} {leaky}");

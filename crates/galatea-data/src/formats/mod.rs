@@ -24,7 +24,8 @@ use std::{
     sync::Arc,
 };
 
-use crate::{DataOptions, DataSpec, Dataset, Error, Result, TableSpec, options::Plan, picture, settings::nearest};
+use crate::settings::{Choice, nearest};
+use crate::{DataOptions, DataSpec, Dataset, Error, Result, TableSpec, options::Plan, picture};
 
 pub use downloaded::data_home;
 pub(crate) use folder::pictures_in;
@@ -95,7 +96,8 @@ pub fn open(source: &str, options: &DataOptions) -> Result<Arc<dyn Dataset>> {
     };
     let data = format.open(source, options)?;
     if options.tokens.are_of_music() && data.spec().music().is_none() {
-        let (tokens, kind) = (options.tokens, data.spec().kind());
+        let tokens = options.tokens.name();
+        let kind = data.spec().kind();
         return Err(Error::usage(format!("`data.tokens={tokens}` is for music, and `{source}` holds {kind}"))
             .with_hint("name MIDI files or lists of pitches, or leave `data.tokens` out"));
     }

@@ -94,6 +94,9 @@ impl Model for TimeGan {
 
     const STEPS: u64 = 10_000;
 
+    // Of fewer than some thousand windows, more passes make samples worse again.
+    const MOST_EPOCHS: Option<u64> = Some(200);
+
     type Config = Config;
 
     fn check(config: &Config, spec: &DataSpec) -> Result<()> {
