@@ -301,7 +301,16 @@ fn a_recurrent_gan_learns_music_as_notes_and_plays_it() {
     for (arguments, words) in [
         (&["train", "rgan", "--data", "songs.json"][..], "`--set data.tokens=notes` reads music as a series of notes"),
         (
-            &["eval", "--samples", "three.json", "--against", "songs.json", "--set", "data.tokens=notes"],
+            &[
+                "eval",
+                "--samples",
+                "three.json",
+                "--against",
+                "songs.json",
+                "--set",
+                "data.tokens=notes",
+                "data.window=4",
+            ],
             "is music, which",
         ),
         (

@@ -49,7 +49,9 @@ impl RawPoints {
             }
             // The smallest numbers that are still precise.
             if *deviation < f32::MIN_POSITIVE {
-                warnings.push(format!("column {at} holds the same number for every point that is not held back"));
+                let all = || values.iter().skip(at).step_by(d);
+                let known = if all().any(|value| Some(value) != all().next()) { " that is not held back" } else { "" };
+                warnings.push(format!("column {at} holds the same number for every point{known}"));
                 *deviation = 1.0;
             }
         }
