@@ -144,7 +144,7 @@ impl Model for Rgan {
     const STEPS: u64 = 8_000;
 
     // Of fewer than some thousand windows, more passes make samples worse again.
-    const MOST_EPOCHS: Option<u64> = Some(200);
+    const MOST_EPOCHS: Option<u64> = Some(60);
 
     type Config = Config;
 
