@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
 
+use crate::settings::Choice;
 use crate::{
     DataSpec, Dataset, Error, HostBatch, HostTensor, Result, bpe, events,
     options::{Examples, Plan, Tokens},
@@ -262,8 +263,9 @@ impl RawText {
         if !plan.classes.is_empty() {
             return Err(Error::usage("`data.classes` is set, but text has no classes").with_hint("leave it out"));
         }
-        if plan.tokens == Tokens::Events {
-            return Err(Error::usage(format!("`data.tokens=events` is for music, and `{}` is text", self.source))
+        if plan.tokens.are_of_music() {
+            let tokens = plan.tokens.name();
+            return Err(Error::usage(format!("`data.tokens={tokens}` is for music, and `{}` is text", self.source))
                 .with_hint("leave it out, or name MIDI files or lists of pitches"));
         }
         if known.map_or(plan.examples == Examples::Lines, |known| known.end.is_some()) {
