@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 /// Looks that are kept.
 const KEPT: usize = 64;
+/// Samples that differ by so many times as much as when they covered most, and by no more than [`APART`] of what real
+/// examples do, were blurred then: what lies between examples is near many of them.
+const SHARPER: f64 = 1.15;
+const APART: f64 = 1.1;
 
 /// What is known after a step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -75,8 +79,12 @@ pub struct Expected {
 pub struct Series {
     /// The first look.
     pub first: Option<Look>,
-    /// The best score of each kind so far, each a median of three looks in a row (the share of duplicates: the least).
+    /// The best score of each kind so far, each a median of three looks in a row (the share of duplicates: the least; the
+    /// coverage: since samples are no longer blurred).
     pub best: Option<SampleScores>,
+    /// How much samples differed when the coverage was best.
+    #[serde(default)]
+    pub diversity_then: Option<f64>,
     /// When the coverage and the spread were best, each for the first time.
     #[serde(default)]
     pub best_steps: [u64; 2],
@@ -104,16 +112,16 @@ impl Series {
         };
         let best = self.best.get_or_insert(SampleScores { duplicates: 1.0, ..SampleScores::default() });
         let middle = self.looks[self.looks.len() - 2].step;
-        let rises = [
-            (&mut best.coverage, median(|scores| scores.coverage)),
-            (&mut best.spread, median(|scores| scores.spread)),
-        ];
-        for ((best, value), step) in rises.into_iter().zip(&mut self.best_steps) {
-            if value > *best {
-                (*best, *step) = (value, middle);
-            }
+        let (coverage, spread) = (median(|scores| scores.coverage), median(|scores| scores.spread));
+        let diversity = median(|scores| scores.diversity);
+        let was_blurred = |then: f64| diversity > SHARPER * then && diversity <= APART;
+        if coverage > best.coverage || self.diversity_then.is_some_and(was_blurred) {
+            (best.coverage, self.best_steps[0], self.diversity_then) = (coverage, middle, Some(diversity));
         }
-        best.diversity = best.diversity.max(median(|scores| scores.diversity));
+        if spread > best.spread {
+            (best.spread, self.best_steps[1]) = (spread, middle);
+        }
+        best.diversity = best.diversity.max(diversity);
         best.fidelity = best.fidelity.max(median(|scores| scores.fidelity));
         best.duplicates = best.duplicates.min(median(|scores| scores.duplicates));
     }

@@ -10,24 +10,25 @@ mod scenarios;
 mod table;
 mod truth;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use galatea::{
-    Finding, Intervention, Observer, Request, Resolved, Run, Summary, Surroundings, TrainResult, checkpoint, train_in,
+    Finding, Intervention, Look, Observer, Request, Resolved, Run, Summary, Surroundings, TrainResult, checkpoint, train_in,
 };
 use serde::Serialize;
 
 use galatea::checkpoint::{Progress, State};
-use scenarios::{SCENARIOS, Scenario};
+use scenarios::{Kind, SCENARIOS, Scenario};
 use truth::{Truth, Witness};
 
 const HELP: &str = "\
 Provokes each failure on purpose, and says what the monitor saw and what healing made of it
 
 cargo xtask collapse                 every scenario, ten seeds, with healing; a table at the end
-  --seeds N          seeds 0 to N - 1 [default: 10]
+  --seeds FIRST..END seeds, one run each; `N` is `0..N` [default: 10]
   --quick            two seeds
   --only A,B         only these scenarios
   --no-heal          leave the runs with `heal=auto` out
@@ -37,7 +38,7 @@ cargo xtask collapse                 every scenario, ten seeds, with healing; a 
 
 /// What is asked for.
 struct Options {
-    seeds: u64,
+    seeds: Range<u64>,
     only: Option<Vec<String>>,
     heal: bool,
     json: Option<PathBuf>,
@@ -50,6 +51,9 @@ pub(crate) struct Outcome {
     pub(crate) seed: u64,
     pub(crate) healing: bool,
     pub(crate) truths: Vec<Truth>,
+    /// What the monitor measured; absent from files of earlier versions.
+    #[serde(default)]
+    pub(crate) looks: Vec<Look>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) interventions: Vec<Intervention>,
     /// Why training ended early, if it did.
@@ -64,10 +68,10 @@ fn main() {
         .filter(|scenario| options.only.as_ref().is_none_or(|only| only.iter().any(|name| name == scenario.name)))
         .collect();
     let mut jobs = Vec::new();
-    for seed in 0..options.seeds {
+    for seed in options.seeds.clone() {
         for scenario in &chosen {
             jobs.push((*scenario, seed, false));
-            if options.heal && scenario.is_provoked() {
+            if options.heal && scenario.control().is_some() {
                 jobs.push((*scenario, seed, true));
             }
         }
@@ -106,13 +110,13 @@ fn main() {
 }
 
 fn parse(arguments: &[String]) -> Option<Options> {
-    let mut options = Options { seeds: 10, only: None, heal: true, json: None };
+    let mut options = Options { seeds: 0..10, only: None, heal: true, json: None };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().unwrap_or_else(|| fail(&format!("`{argument}` needs a value"))).clone();
         match argument.as_str() {
-            "--seeds" => options.seeds = value().parse().unwrap_or_else(|_| fail("`--seeds` takes a number")),
-            "--quick" => options.seeds = 2,
+            "--seeds" => options.seeds = seeds(&value()).unwrap_or_else(|| fail("`--seeds` takes `10` or `10..20`")),
+            "--quick" => options.seeds = 0..2,
             "--only" => options.only = Some(value().split(',').map(str::to_owned).collect()),
             "--no-heal" => options.heal = false,
             "--json" => options.json = Some(value().into()),
@@ -130,6 +134,11 @@ fn parse(arguments: &[String]) -> Option<Options> {
     Some(options)
 }
 
+fn seeds(text: &str) -> Option<Range<u64>> {
+    let (first, end) = text.split_once("..").unwrap_or(("0", text));
+    Some(first.parse().ok()?..end.parse().ok()?).filter(|seeds| !seeds.is_empty())
+}
+
 fn fail(text: &str) -> ! {
     eprintln!("error: {text}");
     std::process::exit(2)
@@ -137,31 +146,26 @@ fn fail(text: &str) -> ! {
 
 fn run(scenario: &Scenario, seed: u64, healing: bool) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
-    let resolve = |settings: &str, more: &[&str]| {
-        let mut settings: Vec<String> = settings.split_whitespace().map(str::to_owned).collect();
+    let resolve = |scenario: &Scenario, more: &[&str]| {
+        let (family, data, mut settings) = scenario.how();
         settings.extend(["eval.samples=0", "train.sample_every=0", "train.log_every=1000"].map(str::to_owned));
         settings.extend(more.iter().map(|setting| (*setting).to_owned()));
-        let request = Request {
-            family: Some(scenario.family.to_owned()),
-            data: Some(scenario.data.to_owned()),
-            settings,
-            seed: Some(seed),
-            ..Request::default()
-        };
+        let (family, data) = (Some(family.to_owned()), Some(data.to_owned()));
+        let request = Request { family, data, settings, seed: Some(seed), ..Request::default() };
         request.resolve().unwrap_or_else(|error| fail(&format!("{}: {error}", scenario.name)))
     };
-    let resolved = resolve(scenario.settings, if healing { &["heal=auto"] } else { &[] });
-    let witness = Witness::new(&*resolved.data, scenario.data);
+    let resolved = resolve(scenario, if healing { &["heal=auto"] } else { &[] });
+    let witness = Witness::new(&*resolved.data, scenario.how().1);
     let told = witness.told();
     let surroundings = Surroundings { root: folder.path().into(), ..Surroundings::default() };
-    let error = match scenario.after {
-        "" => {
+    let error = match (&scenario.kind, scenario.control()) {
+        (Kind::Later(_), Some(control)) => {
+            let healthy = train_in(resolve(control, &[]), surroundings).unwrap();
+            go_on(&healthy.run, resolved, witness).err().map(|error| error.to_string())
+        }
+        _ => {
             let surroundings = Surroundings { observers: vec![Box::new(witness)], ..surroundings };
             train_in(resolved, surroundings).err().map(|error| error.to_string())
-        }
-        before => {
-            let healthy = train_in(resolve(before, &[]), surroundings).unwrap();
-            go_on(&healthy.run, resolved, witness).err().map(|error| error.to_string())
         }
     };
     let told = told.lock().unwrap().clone();
@@ -170,6 +174,7 @@ fn run(scenario: &Scenario, seed: u64, healing: bool) -> Outcome {
         seed,
         healing,
         truths: told.truths,
+        looks: told.looks,
         findings: told.findings,
         interventions: told.interventions,
         error,

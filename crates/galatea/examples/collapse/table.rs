@@ -87,14 +87,14 @@ pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
             continue;
         }
         let end = format!("{:.2}, {:.1}", coverage(&runs), modes(&runs));
-        let Some(control) = scenario.control else {
+        let Some(control) = scenario.control() else {
             let alarmed = runs.iter().filter(|run| !run.findings.is_empty()).count();
             (all_healthy, all_false) = (all_healthy + runs.len(), all_false + alarmed);
             let _ =
                 writeln!(text, "| {} | {} | | {alarmed} false alarms | | | | | {end} | | |", scenario.name, runs.len());
             continue;
         };
-        let healthy = coverage(&of(control, false));
+        let healthy = coverage(&of(control.name, false));
         let failed: Vec<&&Outcome> = runs
             .iter()
             .filter(|run| run.error.is_some() || run.end().coverage.is_nan() || run.end().coverage < FAILED * healthy)

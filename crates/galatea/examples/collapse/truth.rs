@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use galatea::{
-    Action, Context, DataOptions, DataSpec, Dataset, Event, Finding, HostTensor, Intervention, Kind, Observer,
-    PointSpec, SampleRequest, TrainResult,
+    Action, Context, DataOptions, DataSpec, Dataset, Event, Finding, HostTensor, Intervention, Kind, Look,
+    Observer, PointSpec, SampleRequest, TrainResult,
 };
 use galatea_metrics::{Points, features, prdc};
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,7 @@ pub(crate) struct Truth {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Told {
     pub(crate) truths: Vec<Truth>,
+    pub(crate) looks: Vec<Look>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) interventions: Vec<Intervention>,
 }
@@ -112,7 +113,8 @@ impl Observer for Witness {
         match event {
             // What there is to lose.
             Event::Started { .. } => self.measure(context)?,
-            Event::Looked { .. } => {
+            Event::Looked { look } => {
+                self.told.lock().unwrap().looks.push((*look).clone());
                 self.looks += 1;
                 if self.looks.is_multiple_of(EVERY) {
                     self.measure(context)?;

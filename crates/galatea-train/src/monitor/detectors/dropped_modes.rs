@@ -11,14 +11,20 @@ use crate::monitor::{Finding, Kind, SampleScores, Series, Severity, thousands};
 const LEAST_BEST: f64 = 0.4;
 /// Samples that cover less than this are not on their way either.
 const POOR: f64 = 0.25;
-/// Falls below this share of the best are told; of falls below the second one, nobody recovers in time.
-const FALLEN: [f64; 2] = [0.75, 0.6];
-/// Looks that either fall lasts before it is told: what is still being learnt goes down a little for some looks, too.
-const LOOKS: [usize; 2] = [5, 2];
-/// A fall is larger than so many standard deviations of sets of real examples.
-const DEVIATIONS: f64 = 4.0;
-/// Looks that a fall lasts before it is severe however deep it is.
-const LASTING: usize = 10;
+/// What a score may be below its best, as a share of it: what is still being learnt goes up and down. Less while the
+/// discriminator is nearly always right, because then nothing drives samples back.
+const SLACK: [f64; 2] = [0.25, 0.1];
+/// What is nearly always: the difference of mean probabilities.
+const WON: f64 = 0.85;
+/// What it may be below in any case, in standard deviations of sets of real examples.
+const DEVIATIONS: f64 = 3.0;
+/// A fall is told, and is severe, when what looks lie below that comes to so much (Page 1954, "Continuous inspection
+/// schemes", his rule for a fall: the sum begins anew where it would be below zero).
+const TOLD: f64 = 0.2;
+const SEVERE: f64 = 0.5;
+/// The most that a single look adds, so that it is never severe by itself, and the most that is remembered of all.
+const AT_ONCE: f64 = 0.3;
+const REMEMBERED: f64 = 1.0;
 
 /// Samples that differ by less than this share of what real examples differ by are alike.
 const ALIKE: f64 = 0.35;
@@ -39,25 +45,43 @@ fn fallen(series: &Series) -> Option<Finding> {
         ("the share of held-back examples with a sample nearby", covered, |scores| scores.coverage),
         ("the number of groups of real examples that samples fall into", spread, |scores| scores.spread),
     ];
-    let is_fallen = |count: usize, by: f64, score: fn(&SampleScores) -> f64| {
-        let (best, deviation) = (score(&best), DEVIATIONS * score(&expected.deviation));
-        let limit = (by * best).min(best - deviation);
-        best >= LEAST_BEST
-            && series.scores(count).is_some_and(|scores| scores.iter().all(|scores| score(scores) < limit))
-    };
-    let is_deep = |score| is_fallen(LOOKS[1], FALLEN[1], score);
-    let (what, best_step, score) =
-        scores.into_iter().find(|(_, _, score)| is_deep(*score) || is_fallen(LOOKS[0], FALLEN[0], *score))?;
-    let severe = is_deep(score) || is_fallen(LASTING, FALLEN[0], score);
-    let severity = if severe { Severity::Severe } else { Severity::Notice };
-    let now = score(&series.scores(1)?[0]);
+    let falls = scores.into_iter().filter_map(|(what, best_step, score)| {
+        let (best, deviation) = (score(&best), score(&expected.deviation));
+        let fall = Fall::since(series, best_step, best, DEVIATIONS * deviation, score);
+        (best >= LEAST_BEST && fall.sum > TOLD).then_some((fall, what, best_step, best, score))
+    });
+    let (fall, what, best_step, best, score) = falls.max_by(|(a, ..), (b, ..)| a.sum.total_cmp(&b.sum))?;
+    let severity = if fall.sum > SEVERE { Severity::Severe } else { Severity::Notice };
     let evidence = format!(
-        "{what} is {now:.2} of what other real examples reach; about step {} it was {:.2}",
+        "{what} is {:.2} of what other real examples reach; about step {} it was {best:.2}",
+        score(&series.scores(1)?[0]),
         thousands(best_step),
-        score(&best)
     );
-    let lasting = if is_deep(score) { LOOKS[1] } else { LOOKS[0] };
-    found(series, Kind::DroppedModes, severity, series.before(lasting), evidence)
+    found(series, Kind::DroppedModes, severity, fall.since, evidence)
+}
+
+/// How far below its best a score has been since then.
+struct Fall {
+    sum: f64,
+    /// The last look before it, or the first that is remembered.
+    since: u64,
+}
+
+impl Fall {
+    fn since(series: &Series, step: u64, best: f64, noise: f64, score: fn(&SampleScores) -> f64) -> Self {
+        let mut fall = Self { sum: 0.0, since: step };
+        for look in series.looks.iter().filter(|look| look.step > step) {
+            let Some(scores) = &look.samples else { continue };
+            let [usual, won] = SLACK;
+            let slack = if look.gap().is_some_and(|gap| gap > WON) { won } else { usual };
+            let below = (best - score(scores) - noise.max(slack * best)) / best;
+            fall.sum = (fall.sum + below.min(AT_ONCE)).clamp(0.0, REMEMBERED);
+            if fall.sum == 0.0 {
+                fall.since = look.step;
+            }
+        }
+        fall
+    }
 }
 
 fn never_spread(series: &Series) -> Option<Finding> {
