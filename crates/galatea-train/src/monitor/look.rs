@@ -4,10 +4,13 @@ use serde::{Deserialize, Serialize};
 
 /// Looks that are kept.
 const KEPT: usize = 64;
-/// Samples that differ by so many times as much as when they covered most, and by no more than [`APART`] of what real
-/// examples do, were blurred then: what lies between examples is near many of them.
+/// Samples were blurred when they covered most, and near many examples because they lay between them, if they differ so many
+/// times as much now,
 const SHARPER: f64 = 1.15;
+/// by no more than this, as a share of what real examples do,
 const APART: f64 = 1.1;
+/// and still cover this share of what they covered then.
+const LEFT: f64 = 0.7;
 
 /// What is known after a step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -114,13 +117,16 @@ impl Series {
         let middle = self.looks[self.looks.len() - 2].step;
         let (coverage, spread) = (median(|scores| scores.coverage), median(|scores| scores.spread));
         let diversity = median(|scores| scores.diversity);
-        let was_blurred = |then: f64| diversity > SHARPER * then && diversity <= APART;
+        let was_blurred =
+            |then: f64| diversity > SHARPER * then && diversity <= APART && coverage > LEFT * best.coverage;
         if coverage > best.coverage || self.diversity_then.is_some_and(was_blurred) {
             (best.coverage, self.best_steps[0], self.diversity_then) = (coverage, middle, Some(diversity));
         }
         if spread > best.spread {
             (best.spread, self.best_steps[1]) = (spread, middle);
         }
+        // States of earlier versions do not say when.
+        self.best_steps.iter_mut().filter(|step| **step == 0).for_each(|step| *step = middle);
         best.diversity = best.diversity.max(diversity);
         best.fidelity = best.fidelity.max(median(|scores| scores.fidelity));
         best.duplicates = best.duplicates.min(median(|scores| scores.duplicates));

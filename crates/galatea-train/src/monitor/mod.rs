@@ -49,6 +49,9 @@ settings! {
 const SEED: u64 = 0x6d6f_6e69;
 /// Real examples of either kind that the discriminator is asked about at each look.
 const JUDGED: usize = 64;
+/// The fewest that it is asked about: of as many, the share of pairs is by chance above what `detectors::overfitting` tells
+/// in less than one of a thousand cases.
+const FEWEST_JUDGED: usize = 48;
 /// Most real examples that are held in memory, and most bytes of them.
 const MOST: usize = 512;
 const MOST_BYTES: usize = 32 << 20;
@@ -123,7 +126,8 @@ impl Monitor {
             true => Reference::new(&train.values, unseen.as_ref().map(|unseen| &unseen.values), options.samples),
             false => None,
         };
-        let judged = unseen.filter(|unseen| unseen.len().min(train.len()) >= JUDGED).map(|unseen| [train, unseen]);
+        let judged =
+            unseen.filter(|unseen| unseen.len().min(train.len()) >= FEWEST_JUDGED).map(|unseen| [train, unseen]);
         let mut state = State::default();
         state.series.expected = reference.as_ref().map(|reference| reference.expected.clone());
         Ok(Self { every, samples: options.samples as u64, reference, judged, state })
@@ -172,7 +176,7 @@ impl Monitor {
         }
         self.state.series.push(look.clone());
         let found: Vec<Finding> = detectors::all(&self.state.series);
-        if found.is_empty() && self.state.series.is_at_its_best() {
+        if found.is_empty() && detectors::is_healthy(&self.state.series) {
             self.state.healthy = step;
         }
         let healthy = self.state.healthy;
@@ -184,7 +188,7 @@ impl Monitor {
     /// The share of pairs in which the discriminator takes an example that it was trained on for more real than another.
     fn judge(&self, session: &dyn Session, step: u64) -> Result<Option<f64>> {
         let Some([train, unseen]) = &self.judged else { return Ok(None) };
-        // Others at each look, so that chance does not stay.
+        // Others at each look where there are more, so that chance does not stay.
         let turn = (step / self.every) as usize;
         let (Some(seen), Some(unseen)) =
             (session.judge(&some(train, turn, JUDGED))?, session.judge(&some(unseen, turn, JUDGED))?)

@@ -11,17 +11,18 @@ mod table;
 mod truth;
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use galatea::{
-    Finding, Intervention, Look, Observer, Request, Resolved, Run, Summary, Surroundings, TrainResult, checkpoint, train_in,
+    Finding, Intervention, Look, Observer, Request, Resolved, Run, Summary, Surroundings, TrainResult, checkpoint,
+    train_in,
 };
 use serde::Serialize;
 
 use galatea::checkpoint::{Progress, State};
-use scenarios::{Kind, SCENARIOS, Scenario};
+use scenarios::{SCENARIOS, Scenario, Sort};
 use truth::{Truth, Witness};
 
 const HELP: &str = "\
@@ -32,7 +33,8 @@ cargo xtask collapse                 every scenario, ten seeds, with healing; a 
   --quick            two seeds
   --only A,B         only these scenarios
   --no-heal          leave the runs with `heal=auto` out
-  --json FILE        write all that was measured there, too; what FILE has of other seeds and scenarios is kept
+  --json FILE        write all that was measured there, too; runs that FILE has already, of whatever version, are
+                     not run again
   --list             the scenarios
 ";
 
@@ -76,12 +78,7 @@ fn main() {
             }
         }
     }
-    let mut outcomes: Vec<Outcome> = options
-        .json
-        .as_ref()
-        .and_then(|path| std::fs::read_to_string(path).ok())
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
+    let mut outcomes: Vec<Outcome> = options.json.as_deref().map(known).unwrap_or_default();
     let is_known = |(scenario, seed, healing): &(&Scenario, u64, bool)| {
         outcomes.iter().any(|known| known.scenario == scenario.name && (known.seed, known.healing) == (*seed, *healing))
     };
@@ -99,7 +96,9 @@ fn main() {
                     done.push(outcome);
                     // After each run, so that an interruption loses no more.
                     if let Some(path) = &options.json {
-                        std::fs::write(path, serde_json::to_string(&*done).unwrap()).unwrap();
+                        let aside = path.with_extension("part");
+                        std::fs::write(&aside, serde_json::to_string(&*done).unwrap()).unwrap();
+                        std::fs::rename(&aside, path).unwrap();
                     }
                 }
             });
@@ -134,6 +133,16 @@ fn parse(arguments: &[String]) -> Option<Options> {
     Some(options)
 }
 
+/// The runs that are in a file; none if it is not there yet.
+fn known(path: &Path) -> Vec<Outcome> {
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        text => text.unwrap_or_else(|error| fail(&format!("{}: {error}", path.display()))),
+    };
+    serde_json::from_str(&text)
+        .unwrap_or_else(|error| fail(&format!("{}: {error}; it is left as it is", path.display())))
+}
+
 fn seeds(text: &str) -> Option<Range<u64>> {
     let (first, end) = text.split_once("..").unwrap_or(("0", text));
     Some(first.parse().ok()?..end.parse().ok()?).filter(|seeds| !seeds.is_empty())
@@ -158,12 +167,13 @@ fn run(scenario: &Scenario, seed: u64, healing: bool) -> Outcome {
     let witness = Witness::new(&*resolved.data, scenario.how().1);
     let told = witness.told();
     let surroundings = Surroundings { root: folder.path().into(), ..Surroundings::default() };
-    let error = match (&scenario.kind, scenario.control()) {
-        (Kind::Later(_), Some(control)) => {
+    let error = match scenario.sort {
+        Sort::Later(control) => {
+            let control = Scenario::named(control).expect("there is such a scenario");
             let healthy = train_in(resolve(control, &[]), surroundings).unwrap();
             go_on(&healthy.run, resolved, witness).err().map(|error| error.to_string())
         }
-        _ => {
+        Sort::Healthy { .. } | Sort::Provoked(_) => {
             let surroundings = Surroundings { observers: vec![Box::new(witness)], ..surroundings };
             train_in(resolved, surroundings).err().map(|error| error.to_string())
         }

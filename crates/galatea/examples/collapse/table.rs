@@ -1,5 +1,6 @@
 //! What all runs come to.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::Outcome;
@@ -63,6 +64,17 @@ pub(crate) fn line(outcome: &Outcome) -> String {
     text
 }
 
+/// What the first findings were, the commonest first.
+fn first_kinds(runs: &[&&Outcome]) -> String {
+    let mut counts = BTreeMap::new();
+    for finding in runs.iter().filter_map(|run| run.findings.first()) {
+        *counts.entry(finding.kind.name()).or_insert(0) += 1;
+    }
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
+}
+
 /// The table in Markdown, and what it says in all.
 pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
     let of = |name: &str, healing: bool| -> Vec<&Outcome> {
@@ -75,10 +87,10 @@ pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
     let coverage = |outcomes: &[&Outcome]| mean(outcomes.iter().map(|outcome| outcome.end().coverage).collect());
     let modes = |outcomes: &[&Outcome]| mean(outcomes.iter().map(|outcome| outcome.end().modes as f64).collect());
     let mut text =
-        "| scenario | runs | failed | named | with coverage to lose | before it halved | first named at step (median) | \
+        "| scenario | runs | failed | named | with coverage to lose | before it halved | first named at step (median) | first named as | \
                     coverage then, of the best before (median) | coverage, modes at the end | with `heal=auto` | healed |\n"
             .to_owned();
-    text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
+    text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
     let (mut all_failed, mut all_named, mut all_losing, mut all_early) = (0, 0, 0, 0);
     let (mut all_tried, mut all_healed, mut all_healthy, mut all_false) = (0, 0, 0, 0);
     for scenario in scenarios {
@@ -90,8 +102,12 @@ pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
         let Some(control) = scenario.control() else {
             let alarmed = runs.iter().filter(|run| !run.findings.is_empty()).count();
             (all_healthy, all_false) = (all_healthy + runs.len(), all_false + alarmed);
-            let _ =
-                writeln!(text, "| {} | {} | | {alarmed} false alarms | | | | | {end} | | |", scenario.name, runs.len());
+            let _ = writeln!(
+                text,
+                "| {} | {} | | {alarmed} false alarms | | | | | | {end} | | |",
+                scenario.name,
+                runs.len()
+            );
             continue;
         };
         let healthy = coverage(&of(control.name, false));
@@ -127,11 +143,12 @@ pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
         };
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {losing} | {early} | {step} | {share} | {end} | {with} | {healed} of {} |",
+            "| {} | {} | {} | {} | {losing} | {early} | {step} | {} | {share} | {end} | {with} | {healed} of {} |",
             scenario.name,
             runs.len(),
             failed.len(),
             failed.iter().filter(|run| !run.findings.is_empty()).count(),
+            first_kinds(&failed),
             healing.len()
         );
     }

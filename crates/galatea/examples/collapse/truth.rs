@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use galatea::{
-    Action, Context, DataOptions, DataSpec, Dataset, Event, Finding, HostTensor, Intervention, Kind, Look,
-    Observer, PointSpec, SampleRequest, TrainResult,
+    Action, Context, DataOptions, DataSpec, Dataset, Event, Finding, HostTensor, Intervention, Kind, Look, Observer,
+    PointSpec, SampleRequest, TrainResult,
 };
 use galatea_metrics::{Points, features, prdc};
 use serde::{Deserialize, Serialize};

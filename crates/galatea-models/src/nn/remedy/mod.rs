@@ -1,5 +1,5 @@
-//! Remedies against collapse and against small data, one file each, for every adversarial family. All are off unless they
-//! are asked for.
+//! Remedies against collapse and against small data, one file each, for every family whose
+//! loss is that of `nn::adversarial`. All are off unless they are asked for.
 //!
 //! They reach a training step in four ways, so that a family's file need not know which of them are on: examples are
 //! changed before the discriminator sees them (`augment`) or shown to it several at a time (`pack`); its last hidden layer

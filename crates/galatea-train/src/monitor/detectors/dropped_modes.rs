@@ -1,9 +1,11 @@
 //! Mode collapse: samples leave out much of what there is in the data.
 //!
-//! Either they have left out less before, or they have been alike from the beginning and do not spread. What is a fall is
-//! measured by the best so far, and by how much the score varies between sets of real examples.
+//! Either they have left out less before, or they have been alike from the beginning and do not spread. A fall is what scores
+//! are below their best, beyond what is usual, summed from look to look: after Page 1954, "Continuous inspection schemes",
+//! Biometrika 41, whose sum is of scores of a product's quality. Here less is usual while the discriminator wins, and the
+//! sum has an upper end.
 
-use super::{found, mean};
+use super::{found, mean, overpowering};
 use crate::monitor::{Finding, Kind, SampleScores, Series, Severity, thousands};
 
 /// A best score below this share of real data's is none to fall from: what a generator draws while it begins to learn comes
@@ -11,19 +13,19 @@ use crate::monitor::{Finding, Kind, SampleScores, Series, Severity, thousands};
 const LEAST_BEST: f64 = 0.4;
 /// Samples that cover less than this are not on their way either.
 const POOR: f64 = 0.25;
-/// What a score may be below its best, as a share of it: what is still being learnt goes up and down. Less while the
-/// discriminator is nearly always right, because then nothing drives samples back.
-const SLACK: [f64; 2] = [0.25, 0.1];
-/// What is nearly always: the difference of mean probabilities.
-const WON: f64 = 0.85;
+/// What a score may be below its best, as a share of it: what is still being learnt goes up and down.
+const SLACK: f64 = 0.25;
+/// The same while the discriminator is nearly always right: nothing drives samples back then.
+const SLACK_WON: f64 = 0.1;
 /// What it may be below in any case, in standard deviations of sets of real examples.
 const DEVIATIONS: f64 = 3.0;
-/// A fall is told, and is severe, when what looks lie below that comes to so much (Page 1954, "Continuous inspection
-/// schemes", his rule for a fall: the sum begins anew where it would be below zero).
+/// A fall is told when the sum of what looks are below that, as shares of the best, is above this.
 const TOLD: f64 = 0.2;
+/// A fall whose sum is above this is severe.
 const SEVERE: f64 = 0.5;
-/// The most that a single look adds, so that it is never severe by itself, and the most that is remembered of all.
-const AT_ONCE: f64 = 0.3;
+/// The most that a single look adds: two are needed at least, whatever happened.
+const AT_ONCE: f64 = TOLD;
+/// The most that the sum comes to, so that what is over is soon forgotten.
 const REMEMBERED: f64 = 1.0;
 
 /// Samples that differ by less than this share of what real examples differ by are alike.
@@ -37,51 +39,65 @@ pub(super) fn detect(series: &Series) -> Option<Finding> {
     fallen(series).or_else(|| never_spread(series))
 }
 
+/// Whether a score is on its way down, told or not.
+pub(super) fn is_falling(series: &Series) -> bool {
+    falls(series).iter().any(|fall| fall.sum > 0.0)
+}
+
 fn fallen(series: &Series) -> Option<Finding> {
-    let (best, expected) = (series.best?, series.expected.as_ref()?);
-    type Score = (&'static str, u64, fn(&SampleScores) -> f64);
-    let [covered, spread] = series.best_steps;
-    let scores: [Score; 2] = [
-        ("the share of held-back examples with a sample nearby", covered, |scores| scores.coverage),
-        ("the number of groups of real examples that samples fall into", spread, |scores| scores.spread),
-    ];
-    let falls = scores.into_iter().filter_map(|(what, best_step, score)| {
-        let (best, deviation) = (score(&best), score(&expected.deviation));
-        let fall = Fall::since(series, best_step, best, DEVIATIONS * deviation, score);
-        (best >= LEAST_BEST && fall.sum > TOLD).then_some((fall, what, best_step, best, score))
-    });
-    let (fall, what, best_step, best, score) = falls.max_by(|(a, ..), (b, ..)| a.sum.total_cmp(&b.sum))?;
+    let falls = falls(series);
+    let fall = falls.iter().filter(|fall| fall.sum > TOLD).reduce(|a, b| if b.sum > a.sum { b } else { a })?;
     let severity = if fall.sum > SEVERE { Severity::Severe } else { Severity::Notice };
     let evidence = format!(
-        "{what} is {:.2} of what other real examples reach; about step {} it was {best:.2}",
-        score(&series.scores(1)?[0]),
-        thousands(best_step),
+        "{} is {:.2} of what other real examples reach; about step {} it was {:.2}",
+        fall.what,
+        fall.now,
+        thousands(fall.best_step),
+        fall.best,
     );
     found(series, Kind::DroppedModes, severity, fall.since, evidence)
 }
 
 /// How far below its best a score has been since then.
 struct Fall {
+    what: &'static str,
+    best: f64,
+    best_step: u64,
+    now: f64,
     sum: f64,
-    /// The last look before it, or the first that is remembered.
+    /// The last look before it.
     since: u64,
 }
 
-impl Fall {
-    fn since(series: &Series, step: u64, best: f64, noise: f64, score: fn(&SampleScores) -> f64) -> Self {
-        let mut fall = Self { sum: 0.0, since: step };
-        for look in series.looks.iter().filter(|look| look.step > step) {
-            let Some(scores) = &look.samples else { continue };
-            let [usual, won] = SLACK;
-            let slack = if look.gap().is_some_and(|gap| gap > WON) { won } else { usual };
-            let below = (best - score(scores) - noise.max(slack * best)) / best;
-            fall.sum = (fall.sum + below.min(AT_ONCE)).clamp(0.0, REMEMBERED);
-            if fall.sum == 0.0 {
-                fall.since = look.step;
+/// Falls of the scores that have something to fall from.
+fn falls(series: &Series) -> Vec<Fall> {
+    let (Some(best), Some(expected), Some(now)) = (series.best, &series.expected, series.scores(1)) else {
+        return Vec::new();
+    };
+    type Score = (&'static str, u64, fn(&SampleScores) -> f64);
+    let [covered, spread] = series.best_steps;
+    let scores: [Score; 2] = [
+        ("the share of held-back examples with a sample nearby", covered, |scores| scores.coverage),
+        ("the number of groups of real examples that samples fall into", spread, |scores| scores.spread),
+    ];
+    let with_best = scores.into_iter().filter(|(_, _, score)| score(&best) >= LEAST_BEST);
+    with_best
+        .map(|(what, best_step, score)| {
+            let (best, noise) = (score(&best), DEVIATIONS * score(&expected.deviation));
+            let first = series.looks.first().map_or(0, |look| look.step);
+            let mut fall = Fall { what, best, best_step, now: score(&now[0]), sum: 0.0, since: best_step.max(first) };
+            for look in series.looks.iter().filter(|look| look.step > best_step) {
+                let Some(scores) = &look.samples else { continue };
+                let slack = if overpowering::has_won(look) { SLACK_WON } else { SLACK };
+                let below = (best - score(scores) - noise.max(slack * best)) / best;
+                fall.sum = (fall.sum + below.min(AT_ONCE)).clamp(0.0, REMEMBERED);
+                if fall.sum == 0.0 {
+                    fall.since = look.step;
+                }
             }
-        }
-        fall
-    }
+            fall
+        })
+        .collect()
 }
 
 fn never_spread(series: &Series) -> Option<Finding> {

@@ -28,6 +28,11 @@ const DETECTORS: &[Detector] = &[
 /// Looks that the most patient reason to go back needs before it speaks.
 pub(super) const LONGEST: u64 = 10;
 
+/// Whether samples are about as good as they have ever been, and not on their way down.
+pub(super) fn is_healthy(series: &Series) -> bool {
+    series.is_at_its_best() && !dropped_modes::is_falling(series)
+}
+
 /// All that is wrong now.
 pub(super) fn all(series: &Series) -> Vec<Finding> {
     DETECTORS.iter().filter_map(|detect| detect(series)).collect()

@@ -2,7 +2,7 @@
 //! samples are, and the generator learns nothing from it (Arjovsky and Bottou 2017, arXiv:1701.04862).
 
 use super::{found, mean};
-use crate::monitor::{Finding, Kind, Series, Severity, thousands};
+use crate::monitor::{Finding, Kind, Look, Series, Severity, thousands};
 
 /// The difference of mean probabilities that is too much.
 const GAP: f64 = 0.85;
@@ -13,6 +13,11 @@ const LOSS: f64 = 0.2;
 const LOOKS: [usize; 2] = [5, 10];
 /// Samples that cover more than this share of what real examples do, and spread over as much, are good all the same.
 const GOOD: f64 = 0.5;
+
+/// Whether the discriminator was nearly always right since the last look.
+pub(super) fn has_won(look: &Look) -> bool {
+    look.gap().is_some_and(|gap| gap > GAP) && look.loss_d.is_some_and(|loss| (0.0..LOSS).contains(&loss))
+}
 
 pub(super) fn detect(series: &Series) -> Option<Finding> {
     let holds = |count: usize| {

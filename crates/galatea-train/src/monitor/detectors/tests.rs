@@ -63,7 +63,7 @@ fn a_healthy_run_gives_no_finding_at_any_look() {
 fn a_fall_of_coverage_is_dropped_modes_before_it_has_halved() {
     // From look 40 on it falls by a twelfth of its best at each look.
     let fall = |i: u64| with(i, |scores| scores.coverage -= 0.08 * i.saturating_sub(40) as f64);
-    let won = |i: u64| Look { d_real: Some(0.98), d_fake: Some(0.02), ..fall(i) };
+    let won = |i: u64| Look { d_real: Some(0.98), d_fake: Some(0.02), loss_d: Some(0.05), ..fall(i) };
     let first = |look: &dyn Fn(u64) -> Look, severity| {
         (1..60).find(|count| kinds(&series(*count, look)).contains(&(Kind::DroppedModes, severity))).unwrap()
     };
@@ -83,18 +83,42 @@ fn a_fall_of_coverage_is_dropped_modes_before_it_has_halved() {
     let earlier = |i: u64| with(i, |s| (s.spread, s.coverage) = (if i < 9 { 0.9 } else { 0.4 }, 0.02 * i as f64));
     let evidence = dropped_modes::detect(&series(40, earlier)).unwrap().evidence;
     assert!(evidence.contains("groups") && evidence.contains("about step 100 it was 0.90"), "{evidence}");
-    // One bad look, which is no reason to go back, a fall within the noise, and a lasting slight fall are different things.
+    // One bad look, a fall within the noise, and a lasting slight fall are different things.
     let once = |i: u64| with(i, |s| s.coverage *= if i == 60 { 0.0 } else { 1.0 });
-    assert_eq!(kinds(&series(60, once)), [(Kind::DroppedModes, Severity::Notice)]);
-    assert_eq!(kinds(&series(62, once)), [], "it is over");
-    assert_eq!(kinds(&series(60, |i| with(i, |s| s.coverage *= if i == 60 { 0.7 } else { 1.0 }))), []);
-    assert!((41..=200).all(|n| kinds(&series(n, |i| with(i, |s| s.coverage *= if i > 40 { 0.88 } else { 1.0 }))).is_empty()));
+    assert!((60..=64).all(|count| kinds(&series(count, once)).is_empty()));
+    let slight = |i: u64| with(i, |s| s.coverage *= if i > 40 { 0.85 } else { 1.0 });
+    assert!((41..=200).all(|count| kinds(&series(count, slight)).is_empty()));
     let lasting = |i: u64| with(i, |s| s.coverage *= if i > 40 { 0.7 } else { 1.0 });
     let told = |severity| (41..60).find(|count| kinds(&series(*count, lasting)) == [(Kind::DroppedModes, severity)]);
-    assert_eq!((told(Severity::Notice), told(Severity::Severe)), (Some(45), Some(50)));
+    assert_eq!((told(Severity::Notice), told(Severity::Severe)), (Some(44), Some(49)));
     // However long it lasted, it is over soon after samples are what they were.
     let back = |i: u64| with(i, |s| s.coverage *= if (41..100).contains(&i) { 0.5 } else { 1.0 });
     assert_eq!((kinds(&series(100, back)).len(), kinds(&series(104, back)).len()), (1, 0));
+    // The best may be older than all looks that are remembered: then it has not gone wrong since then.
+    let late = |i: u64| with(i, |s| s.coverage *= if i > 170 { 0.5 } else { 0.93f64.powi(i32::from(i > 25)) });
+    let at = series(200, late);
+    assert!(at.best_steps[0] < at.looks[0].step);
+    assert_eq!(dropped_modes::detect(&at).unwrap().since, 50 * 170);
+    assert!(!is_healthy(&at) && is_healthy(&series(170, late)) && !is_healthy(&series(171, late)));
+}
+
+#[test]
+fn blurred_samples_cover_much_and_are_no_best_to_fall_from() {
+    // They differ less than real examples at first, and are near many of them; see `dcgan` on digits.
+    let sharper = |i: u64| {
+        with(i, |s| {
+            let blur = 1.0 - (i as f64 / 30.0).min(1.0);
+            (s.diversity, s.coverage) = (1.0 - 0.4 * blur, 0.42 + 0.25 * blur * (i as f64 / 5.0).min(1.0));
+        })
+    };
+    assert!((1..=200).all(|count| kinds(&series(count, sharper)).is_empty()));
+    assert!(series(200, sharper).best.unwrap().coverage < 0.5);
+    // What becomes more varied because it leaves the data falls all the same.
+    let scattered = |i: u64| {
+        with(i, |s| (s.diversity, s.coverage) = if i > 40 { (1.05, 0.2 * s.coverage) } else { (0.85, s.coverage) })
+    };
+    assert_eq!(kinds(&series(60, scattered)), [(Kind::DroppedModes, Severity::Severe)]);
+    assert!(series(60, scattered).best.unwrap().coverage > 0.9);
 }
 
 /// As the listing is on digits from the first step to the last.
