@@ -201,8 +201,9 @@ impl Monitor {
     }
 
     /// Steps of which the newest checkpoint at or before is worth keeping: healing may go back there.
-    pub fn worth_keeping(&self) -> [u64; 2] {
-        [self.state.healthy, self.state.healthy.saturating_sub(detectors::LONGEST * self.every)]
+    pub fn worth_keeping(&self) -> [u64; 3] {
+        [0, detectors::PATIENT[0], detectors::PATIENT[1]]
+            .map(|looks| self.state.healthy.saturating_sub(looks * self.every))
     }
 
     /// What a checkpoint keeps of it, as text.

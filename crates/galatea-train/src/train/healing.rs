@@ -46,7 +46,7 @@ impl Course<'_> {
     pub(super) fn divergence(&mut self, error: Error) -> Result<Outcome> {
         let Error::Diverged { quantity, value, step, .. } = &error else { return Err(error) };
         let Some(monitor) = &self.monitor else { return Err(error) };
-        let [since, _] = monitor.worth_keeping();
+        let [since, ..] = monitor.worth_keeping();
         let (kind, severity) = (Kind::Divergence, Severity::Severe);
         let evidence = format!("`{quantity}` became {value} at step {step}");
         let finding = Finding { kind, severity, step: *step, since, evidence, hint: String::new() };

@@ -65,6 +65,9 @@ pub(crate) struct Outcome {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some(options) = parse(&arguments) else { return };
+    if let Some(name) = options.only.iter().flatten().find(|name| Scenario::named(name).is_none()) {
+        fail(&format!("there is no scenario `{name}`; `--list` says what there is"));
+    }
     let chosen: Vec<&Scenario> = SCENARIOS
         .iter()
         .filter(|scenario| options.only.as_ref().is_none_or(|only| only.iter().any(|name| name == scenario.name)))

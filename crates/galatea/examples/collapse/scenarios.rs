@@ -163,10 +163,4 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         sort: Sort::Provoked("dcgan"),
         settings: "loss=minimax r1=0 beta_1=0.9 ema=0 schedule=constant",
     },
-    Scenario {
-        name: "dcgan-later",
-        what: "after 1,500 healthy steps: plain minimax, without penalty, with momentum and rates that stay",
-        sort: Sort::Later("dcgan"),
-        settings: "loss=minimax r1=0 beta_1=0.8 schedule=constant",
-    },
 ];

@@ -25,8 +25,8 @@ const DETECTORS: &[Detector] = &[
     overfitting::detect,
 ];
 
-/// Looks that the most patient reason to go back needs before it speaks.
-pub(super) const LONGEST: u64 = 10;
+/// Looks that patient reasons to go back need before they speak: those of most, and of an oscillation.
+pub(super) const PATIENT: [u64; 2] = [10, 15];
 
 /// Whether samples are about as good as they have ever been, and not on their way down.
 pub(super) fn is_healthy(series: &Series) -> bool {

@@ -3,25 +3,28 @@
 use super::found;
 use crate::monitor::{Finding, Kind, Series, Severity, thousands};
 
-/// Looks that it lasts before it is told: any model moves while it begins to learn.
-const LOOKS: usize = 15;
+/// Looks that it lasts before it is told, and before it is severe: any model moves while it begins to learn.
+const LOOKS: [usize; 2] = [15, 45];
 /// Share of samples that change their group, on average, that is too much. Sets of real examples differ by about 0.2.
 const MOVED: f64 = 0.5;
-/// Fewest looks of these at which it is.
-const MOST: usize = 12;
+/// Share of these looks at which it is.
+const MOST: f64 = 0.8;
 
 pub(super) fn detect(series: &Series) -> Option<Finding> {
-    let scores = series.scores(LOOKS)?;
-    let moving = scores.iter().filter(|scores| scores.moved > MOVED).count();
-    let mean = scores.iter().map(|scores| scores.moved).sum::<f64>() / LOOKS as f64;
-    if moving < MOST {
-        return None;
-    }
+    let [told, severe] = LOOKS;
+    let moving = |count: usize| {
+        let moved: Vec<f64> = series.scores(count)?.iter().map(|scores| scores.moved).collect();
+        let moving = moved.iter().filter(|moved| **moved > MOVED).count();
+        (moving as f64 >= MOST * count as f64).then(|| moved.iter().sum::<f64>() / count as f64)
+    };
+    let mean = moving(told)?;
+    let severity = if moving(severe).is_some() { Severity::Severe } else { Severity::Notice };
     let evidence = format!(
         "from look to look since step {}, {:.0} % of samples on average go to another of {:.0} groups of real examples",
-        thousands(series.before(LOOKS)),
+        thousands(series.before(told)),
         100.0 * mean,
         series.expected.as_ref().map_or(0.0, |expected| expected.groups)
     );
-    found(series, Kind::Oscillation, Severity::Notice, series.before(LOOKS), evidence)
+    let lasting = if severity == Severity::Severe { severe } else { told };
+    found(series, Kind::Oscillation, severity, series.before(lasting), evidence)
 }

@@ -226,6 +226,8 @@ fn samples_that_wander_are_oscillation() {
     let at = series(15, wandering);
     assert_eq!(kinds(&at), [(Kind::Oscillation, Severity::Notice)]);
     assert!(oscillation::detect(&at).unwrap().evidence.contains("70 % of samples on average"));
+    assert_eq!(kinds(&series(44, wandering)), [(Kind::Oscillation, Severity::Notice)]);
+    assert_eq!(kinds(&series(45, wandering)), [(Kind::Oscillation, Severity::Severe)]);
     let settling = |i: u64| with(i, |scores| scores.moved = if i < 12 { 0.7 } else { 0.2 });
     assert!((1..60).all(|count| kinds(&series(count, settling)).is_empty()));
 }
