@@ -204,7 +204,7 @@ fn remedies(kind: Kind) -> &'static [&'static [Change]] {
         Kind::Divergence => {
             &[&[USUAL_G, USUAL_D, SLOWER, MOMENTUM], &[SLOWER_G, SLOWER_D], &[CLIP, R1], &[SLOWER_G, SLOWER_D, SLOWER]]
         }
-        Kind::Oscillation => &[&[MOMENTUM, R1], &[SLOWER_G, SLOWER_D], &[AVERAGE]],
+        Kind::Oscillation => &[FIRST, &[SLOWER_G, SLOWER_D]],
         Kind::PosteriorCollapse => &[&[LOWER_BETA, WARM_UP], &[FREE_BITS], &[SLOWER]],
         Kind::Overfitting => &[&[AUGMENT], &[R1, NOISE], &[SMOOTHING, SLOWER_D]],
     }
