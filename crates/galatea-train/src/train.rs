@@ -58,6 +58,8 @@ pub struct Summary {
     pub checkpoint: Option<PathBuf>,
     /// Where the last grid of samples goes.
     pub samples: Option<PathBuf>,
+    /// Whether the monitor has looked and seen anything to tell by.
+    pub was_watched: bool,
     /// What the monitor has found, in all attempts.
     pub findings: Vec<Finding>,
     /// What was done about it.
@@ -395,6 +397,7 @@ impl Course<'_> {
             seconds: self.seconds(),
             checkpoint: self.saved.as_ref().map(|(_, path)| path.clone()),
             samples: self.drawn.as_ref().map(|(_, path)| path.clone()),
+            was_watched: self.monitor.as_ref().is_some_and(Monitor::has_seen),
             findings: self.watch.findings.clone(),
             interventions: self.watch.interventions.clone(),
         };

@@ -143,6 +143,11 @@ fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Res
 
 /// What the monitor has found, and what was done about it.
 fn watched(summary: &Summary) -> String {
+    if summary.findings.is_empty() && !summary.was_watched {
+        return "monitor: it has seen nothing to tell by: training was shorter than `monitor.every`, or there are too few \
+                examples to compare samples with"
+            .to_owned();
+    }
     if summary.findings.is_empty() {
         return "monitor: nothing to complain of".to_owned();
     }

@@ -185,6 +185,13 @@ impl Monitor {
         Ok((look, new))
     }
 
+    /// Whether it has looked, and what it looked at says anything.
+    pub fn has_seen(&self) -> bool {
+        let says =
+            |look: &Look| look.samples.is_some() || look.d_real.is_some() || look.loss_g.is_some() || look.kl.is_some();
+        self.state.series.looks.iter().any(says)
+    }
+
     /// The share of pairs in which the discriminator takes an example that it was trained on for more real than another.
     fn judge(&self, session: &dyn Session, step: u64) -> Result<Option<f64>> {
         let Some([train, unseen]) = &self.judged else { return Ok(None) };

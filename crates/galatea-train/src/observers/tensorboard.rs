@@ -80,10 +80,17 @@ impl Observer for TensorBoard {
             }
             Event::Looked { look } => {
                 let scores = look.samples.map(|scores| {
-                    [("diversity", scores.diversity), ("coverage", scores.coverage), ("spread", scores.spread)]
+                    [
+                        ("diversity", scores.diversity),
+                        ("duplicates", scores.duplicates),
+                        ("coverage", scores.coverage),
+                        ("spread", scores.spread),
+                        ("moved", scores.moved),
+                    ]
                 });
-                let values: Vec<Vec<u8>> =
-                    scores.iter().flatten().map(|(name, value)| scalar(&format!("monitor/{name}"), *value)).collect();
+                let unseen = look.seen_above_unseen.map(|share| ("seen_above_unseen", share));
+                let all = scores.into_iter().flatten().chain(unseen);
+                let values: Vec<Vec<u8>> = all.map(|(name, value)| scalar(&format!("monitor/{name}"), value)).collect();
                 self.summary(step, &values)?;
             }
             Event::Healed { intervention } => self.forget(intervention.back_to + 1)?,

@@ -82,6 +82,10 @@ fn main() {
         }
     }
     let mut outcomes: Vec<Outcome> = options.json.as_deref().map(known).unwrap_or_default();
+    if let Some(path) = &options.json {
+        // Not after an hour of work.
+        keep(path, &outcomes).unwrap_or_else(|error| fail(&format!("{} cannot be written: {error}", path.display())));
+    }
     let is_known = |(scenario, seed, healing): &(&Scenario, u64, bool)| {
         outcomes.iter().any(|known| known.scenario == scenario.name && (known.seed, known.healing) == (*seed, *healing))
     };
@@ -99,9 +103,9 @@ fn main() {
                     done.push(outcome);
                     // After each run, so that an interruption loses no more.
                     if let Some(path) = &options.json {
-                        let aside = path.with_extension("part");
-                        std::fs::write(&aside, serde_json::to_string(&*done).unwrap()).unwrap();
-                        std::fs::rename(&aside, path).unwrap();
+                        if let Err(error) = keep(path, &done) {
+                            eprintln!("{}: {error}", path.display());
+                        }
                     }
                 }
             });
@@ -134,6 +138,13 @@ fn parse(arguments: &[String]) -> Option<Options> {
         }
     }
     Some(options)
+}
+
+/// Writes all runs to a file, which is whole at every time.
+fn keep(path: &Path, outcomes: &[Outcome]) -> std::io::Result<()> {
+    let aside = path.with_extension("part");
+    std::fs::write(&aside, serde_json::to_string(outcomes)?)?;
+    std::fs::rename(&aside, path)
 }
 
 /// The runs that are in a file; none if it is not there yet.

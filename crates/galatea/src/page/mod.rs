@@ -2,6 +2,7 @@
 
 mod chart;
 mod html;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -116,6 +117,7 @@ pub(crate) fn make(run: &Run, generator: &Generator, known: std::result::Result<
             escape(problem)
         )),
     }
+    sections.extend(watched::watched(run)?);
     sections.extend(losses(run)?);
     sections.extend(validation(&lines));
     sections.extend(course(run)?);

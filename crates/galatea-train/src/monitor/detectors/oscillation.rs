@@ -17,14 +17,13 @@ pub(super) fn detect(series: &Series) -> Option<Finding> {
         let moving = moved.iter().filter(|moved| **moved > MOVED).count();
         (moving as f64 >= MOST * count as f64).then(|| moved.iter().sum::<f64>() / count as f64)
     };
-    let mean = moving(told)?;
-    let severity = if moving(severe).is_some() { Severity::Severe } else { Severity::Notice };
+    let first = (moving(told)?, told, Severity::Notice);
+    let (mean, lasting, severity) = moving(severe).map_or(first, |mean| (mean, severe, Severity::Severe));
     let evidence = format!(
         "from look to look since step {}, {:.0} % of samples on average go to another of {:.0} groups of real examples",
-        thousands(series.before(told)),
+        thousands(series.before(lasting)),
         100.0 * mean,
         series.expected.as_ref().map_or(0.0, |expected| expected.groups)
     );
-    let lasting = if severity == Severity::Severe { severe } else { told };
     found(series, Kind::Oscillation, severity, series.before(lasting), evidence)
 }

@@ -31,8 +31,11 @@ pub(super) fn detect(series: &Series) -> Option<Finding> {
             has_won && mean(looks, |look| look.loss_d).is_some_and(|loss| loss < LOSS)
         })
     };
-    let looks = holds(LOOKS[0])?;
-    let severity = if holds(LOOKS[1]).is_some() { Severity::Severe } else { Severity::Notice };
+    let told = holds(LOOKS[0])?;
+    let (looks, severity) = match holds(LOOKS[1]) {
+        Some(looks) => (looks, Severity::Severe),
+        None => (told, Severity::Notice),
+    };
     let evidence = format!(
         "since step {} the discriminator gives real examples a probability of {:.3} and samples {:.3} on average, and \
          its loss is {:.3}",
@@ -41,6 +44,5 @@ pub(super) fn detect(series: &Series) -> Option<Finding> {
         mean(looks, |look| look.d_fake)?,
         mean(looks, |look| look.loss_d)?,
     );
-    let count = if severity == Severity::Severe { LOOKS[1] } else { LOOKS[0] };
-    found(series, Kind::Overpowering, severity, series.before(count), evidence)
+    found(series, Kind::Overpowering, severity, series.before(looks.len()), evidence)
 }

@@ -18,9 +18,11 @@ pub(super) fn detect(series: &Series) -> Option<Finding> {
             looks.iter().all(|look| look.kl.zip(look.active_units).is_some_and(|(kl, active)| collapsed(kl, active)))
         })
     };
-    let looks = holds(LOOKS[0])?;
-    let severe = holds(LOOKS[1]).is_some();
-    let (severity, count) = if severe { (Severity::Severe, LOOKS[1]) } else { (Severity::Notice, LOOKS[0]) };
+    let told = holds(LOOKS[0])?;
+    let (looks, severity) = match holds(LOOKS[1]) {
+        Some(looks) => (looks, Severity::Severe),
+        None => (told, Severity::Notice),
+    };
     let evidence = format!(
         "since step {} the latent vector of an example diverges from the prior by {:.3} nats on average, and {:.1} of its \
          numbers are in use: it says nothing of the example",
@@ -28,5 +30,5 @@ pub(super) fn detect(series: &Series) -> Option<Finding> {
         mean(looks, |look| look.kl)?,
         mean(looks, |look| look.active_units)?,
     );
-    found(series, Kind::PosteriorCollapse, severity, series.before(count), evidence)
+    found(series, Kind::PosteriorCollapse, severity, series.before(looks.len()), evidence)
 }
