@@ -244,7 +244,7 @@ fn a_failure_is_told_and_healing_is_the_same_for_any_threads_and_after_a_kill() 
     let folder = Folder::new();
     let output = folder.run(&[HOPELESS, &["train.log_every=50"]].concat());
     let said = text(&output.stderr);
-    let finding = "warning: step 110: discriminator overpowering (severe): since step 70 the discriminator gives real";
+    let finding = "warning: step 110: discriminator overpowering (severe): since step 20 the discriminator gives real";
     assert!(said.contains(finding) && said.contains("hint: `--set "), "{said}");
     assert!(said.contains("\nmonitor: step 110: discriminator overpowering"), "it is told at the end too: {said}");
 

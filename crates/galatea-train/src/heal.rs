@@ -186,7 +186,8 @@ const SLOWER: Change = Change { key: "learning_rate", to: |now, _| slower(now, 0
 const PACK: Change = Change { key: "pack", to: |now, _| (now.as_integer()? == 1).then_some(Value::Integer(2)) };
 
 /// What makes most adversarial games unstable, put right together.
-const FIRST: &[Change] = &[LOSS, ONE_STEP, FAIR_G, FAIR_D, R1, R2, LASTING, MOMENTUM, AVERAGE];
+const FIRST: &[Change] = &[LOSS, ONE_STEP, USUAL_G, USUAL_D, R1, R2, LASTING, MOMENTUM, AVERAGE];
+const FAIR: &[Change] = &[LOSS, ONE_STEP, FAIR_G, FAIR_D, R1, R2, LASTING, MOMENTUM, AVERAGE];
 
 /// Whether the checkpoint that training went back to was spoiled, though nobody had seen it: what spoils networks long before it can be
 /// seen is there again soon, before twice the steps at which it was found. What comes later is another matter, and much would be lost.
@@ -199,7 +200,7 @@ pub(crate) fn was_spoiled(interventions: &[Intervention], kind: Kind, step: u64)
 fn remedies(kind: Kind) -> &'static [&'static [Change]] {
     match kind {
         Kind::DroppedModes | Kind::NearDuplicates => &[FIRST, &[SLOWER_G, SLOWER_D], &[SEEKING, NOISE], &[PACK]],
-        Kind::Overpowering => &[FIRST, &[SLOWER_D], &[NOISE, SMOOTHING], &[SLOWER_G, SLOWER_D]],
+        Kind::Overpowering => &[FAIR, &[SLOWER_D], &[NOISE, SMOOTHING], &[SLOWER_G, SLOWER_D]],
         Kind::Divergence => {
             &[&[USUAL_G, USUAL_D, SLOWER, MOMENTUM], &[SLOWER_G, SLOWER_D], &[CLIP, R1], &[SLOWER_G, SLOWER_D, SLOWER]]
         }

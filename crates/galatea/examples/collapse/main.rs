@@ -102,10 +102,10 @@ fn main() {
                     let mut done = done.lock().unwrap();
                     done.push(outcome);
                     // After each run, so that an interruption loses no more.
-                    if let Some(path) = &options.json {
-                        if let Err(error) = keep(path, &done) {
-                            eprintln!("{}: {error}", path.display());
-                        }
+                    if let Some(path) = &options.json
+                        && let Err(error) = keep(path, &done)
+                    {
+                        eprintln!("{}: {error}", path.display());
                     }
                 }
             });
