@@ -144,8 +144,8 @@ fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Res
 /// What the monitor has found, and what was done about it.
 fn watched(summary: &Summary) -> String {
     if summary.findings.is_empty() && !summary.was_watched {
-        return "monitor: it has seen nothing to tell by: training was shorter than `monitor.every`, or there are too few \
-                examples to compare samples with"
+        return "monitor: it has seen nothing to tell by: training was shorter than `monitor.every`, there are too few \
+                examples to compare samples with, or such a model has nothing that it looks at"
             .to_owned();
     }
     if summary.findings.is_empty() {
