@@ -279,6 +279,28 @@ fn a_failure_is_told_and_healing_is_the_same_for_any_threads_and_after_a_kill() 
 }
 
 #[test]
+fn what_was_not_looked_at_is_not_called_good() {
+    let folder = Folder::new();
+    let train = |more: &[&str]| {
+        let small = ["train", "gan", "--steps", "5", "--set", "hidden_g=[8]", "hidden_d=[8]", "eval.samples=0"];
+        text(&folder.run(&[&small, more].concat()).stderr)
+    };
+    let said = train(&["data.limit=200"]);
+    assert!(said.contains("\nmonitor: it has seen nothing to tell by"), "{said}");
+    let said = train(&["data.limit=96", "data.holdout=0.5", "monitor.every=1"]);
+    assert!(said.contains("\nmonitor: nothing to complain of"), "{said}");
+    train(&["data.limit=94", "data.holdout=0.5", "monitor.every=1"]);
+    // Too few are no measure of what the discriminator knows by heart.
+    let judged = |run: &str| {
+        let log = std::fs::read_to_string(folder.path(&format!("runs/{run}-gan-digits/log.jsonl"))).unwrap();
+        log.lines()
+            .filter(|line| line.contains("\"event\":\"look\"") && line.contains("seen_above_unseen\":0."))
+            .count()
+    };
+    assert_eq!((judged("0002"), judged("0003")), (5, 0));
+}
+
+#[test]
 fn a_flipped_bit_is_seen_and_the_checkpoint_before_is_taken() {
     let folder = Folder::new();
     folder.train(&[]);

@@ -94,11 +94,18 @@ fn a_fall_of_coverage_is_dropped_modes_before_it_has_halved() {
     // However long it lasted, it is over soon after samples are what they were.
     let back = |i: u64| with(i, |s| s.coverage *= if (41..100).contains(&i) { 0.5 } else { 1.0 });
     assert_eq!((kinds(&series(100, back)).len(), kinds(&series(104, back)).len()), (1, 0));
+    // It is no step to go back to before it is over.
+    let after = series(103, back);
+    assert!(
+        kinds(&after).is_empty() && after.is_at_its_best() && !is_healthy(&after) && is_healthy(&series(110, back))
+    );
     // The best may be older than all looks that are remembered: then it has not gone wrong since then.
     let late = |i: u64| with(i, |s| s.coverage *= if i > 170 { 0.5 } else { 0.93f64.powi(i32::from(i > 25)) });
     let at = series(200, late);
     assert!(at.best_steps[0] < at.looks[0].step);
     assert_eq!(dropped_modes::detect(&at).unwrap().since, 50 * 170);
+    let at = series(240, late);
+    assert_eq!(dropped_modes::detect(&at).unwrap().since, at.looks[0].step, "no more is remembered");
     assert!(!is_healthy(&at) && is_healthy(&series(170, late)) && !is_healthy(&series(171, late)));
 }
 
