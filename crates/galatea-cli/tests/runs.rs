@@ -180,6 +180,19 @@ fn a_page_shows_a_run_and_needs_nothing_else() {
     let said = folder.refused(&["report", "2"]);
     assert!(said.starts_with("exit code 2") && said.contains("hint: the newest runs are"), "{said}");
     assert!(folder.refused(&["report", "a.safetensors"]).contains("is a single model"));
+    // A damaged log costs its damaged lines only; what the monitor found stands in it.
+    let finding =
+        br#"{"step":9,"event":"finding","kind":"oscillation","severity":"notice","since":0,"evidence":"a < b"}"#;
+    let mut log = std::fs::read(run.join("log.jsonl")).unwrap();
+    log.extend(
+        [&b"\xff\xfe{\"half\n"[..], finding, b"\n{\"step\":9,\"event\":\"finding\",\"kind\":\"none\"}\n{"].concat(),
+    );
+    std::fs::write(run.join("log.jsonl"), log).unwrap();
+    folder.good(&["report", "last", "-o", "damaged.html"]);
+    let page = std::fs::read_to_string(folder.path("damaged.html")).unwrap();
+    check_page(&page);
+    assert_eq!(page.matches("<li>step 9: oscillation (notice): a &lt; b</li>").count(), 1);
+    assert_eq!((page.matches("<h2>Training</h2>").count(), page.matches("<li>").count()), (1, 1));
 }
 
 #[test]

@@ -117,8 +117,9 @@ pub(crate) fn make(run: &Run, generator: &Generator, known: std::result::Result<
             escape(problem)
         )),
     }
-    sections.extend(watched::watched(run)?);
-    sections.extend(losses(run)?);
+    let log = log(run)?;
+    sections.extend(watched::watched(&log));
+    sections.extend(losses(&log));
     sections.extend(validation(&lines));
     sections.extend(course(run)?);
     sections.push(settings(run, generator.spec())?);
@@ -287,16 +288,20 @@ fn classes(generator: &Generator, known: &Known<'_>) -> Result<Option<String>> {
     )))
 }
 
-/// Curves of what `log.jsonl` has: losses in one picture, other scalars in one each.
-fn losses(run: &Run) -> Result<Option<String>> {
+/// What `log.jsonl` has, bytes that are no text replaced: a damaged line is left out, and no reason to have no page.
+fn log(run: &Run) -> Result<String> {
     let path = run.log_path();
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(galatea_train::Error::io("read", &path, error).into()),
-    };
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(galatea_train::Error::io("read", &path, error).into()),
+    }
+}
+
+/// Curves of what the log has: losses in one picture, other scalars in one each.
+fn losses(log: &str) -> Option<String> {
     let mut scalars: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-    for line in text.lines().filter_map(|line| serde_json::from_str::<BTreeMap<String, Option<f64>>>(line).ok()) {
+    for line in log.lines().filter_map(|line| serde_json::from_str::<BTreeMap<String, Option<f64>>>(line).ok()) {
         let Some(Some(step)) = line.get("step").copied() else { continue };
         for (name, value) in line {
             if !matches!(name.as_str(), "step" | "images_seen" | "seconds" | "attempt") {
@@ -308,7 +313,7 @@ fn losses(run: &Run) -> Result<Option<String>> {
         }
     }
     if scalars.is_empty() {
-        return Ok(None);
+        return None;
     }
     // What is measured on one scale belongs into one picture: all losses, and answers to real and drawn examples.
     let mut groups: BTreeMap<&str, Vec<Series>> = BTreeMap::new();
@@ -330,7 +335,7 @@ fn losses(run: &Run) -> Result<Option<String>> {
         .map(|chart| format!("<figure>{chart}</figure>"))
         .collect();
     let charts = charts.join("\n");
-    Ok(Some(format!("<h2>Training</h2>\n<p class=\"soft\">Over steps.</p>\n<div class=\"row\">\n{charts}</div>")))
+    Some(format!("<h2>Training</h2>\n<p class=\"soft\">Over steps.</p>\n<div class=\"row\">\n{charts}</div>"))
 }
 
 /// Curves of what was measured while training.

@@ -1,10 +1,9 @@
 //! What the monitor saw of a run, and what was done about it.
 
-use galatea_train::{Finding, Intervention, Run};
+use galatea_train::{Finding, Intervention};
 use serde::Deserialize;
 
 use super::html::escape;
-use crate::Result;
 
 /// Most findings that are told; of more, the last ones.
 const MOST: usize = 50;
@@ -15,22 +14,16 @@ struct Line {
     event: String,
 }
 
-/// A list of findings and interventions, as they came; `None` without a log or without any.
-pub(super) fn watched(run: &Run) -> Result<Option<String>> {
-    let path = run.log_path();
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(galatea_train::Error::io("read", &path, error).into()),
-    };
-    let mut items: Vec<String> = text.lines().filter_map(item).collect();
+/// A list of findings and interventions, as they came in the log; `None` without any.
+pub(super) fn watched(log: &str) -> Option<String> {
+    let mut items: Vec<String> = log.lines().filter_map(item).collect();
     if items.is_empty() {
-        return Ok(None);
+        return None;
     }
     items.drain(..items.len().saturating_sub(MOST));
     let healed = "Settings below are those that the run began with; what was changed on the way is said here.";
     let note = if items.iter().any(|item| item.contains("<strong>")) { healed } else { "" };
-    Ok(Some(format!("<h2>The monitor</h2>\n<ul>\n{}</ul>\n<p class=\"soft\">{note}</p>", items.concat())))
+    Some(format!("<h2>The monitor</h2>\n<ul>\n{}</ul>\n<p class=\"soft\">{note}</p>", items.concat()))
 }
 
 fn item(line: &str) -> Option<String> {
