@@ -245,7 +245,7 @@ fn a_failure_is_told_and_healing_is_the_same_for_any_threads_and_after_a_kill() 
     let output = folder.run(&[HOPELESS, &["train.log_every=50"]].concat());
     let said = text(&output.stderr);
     let finding = "warning: step 110: discriminator overpowering (severe): since step 20 the discriminator gives real";
-    assert!(said.contains(finding) && said.contains("hint: `--set "), "{said}");
+    assert!(said.contains(finding) && said.contains("hint: in a new run `--set "), "{said}");
     assert!(said.contains("\nmonitor: step 110: discriminator overpowering"), "it is told at the end too: {said}");
 
     let healing = |name: &str, threads: &str| {
@@ -269,6 +269,11 @@ fn a_failure_is_told_and_healing_is_the_same_for_any_threads_and_after_a_kill() 
     for other in ["0003-three", "0004-killed", "0005-repeated"] {
         assert!(one == weights(&folder.path(&format!("runs/{other}"))), "weights of {other} differ");
     }
+
+    let table = folder.good(&["runs", "compare", "1", "2"]);
+    let told = "`0002-one` was healed, and does not end with the settings that it began with: ";
+    assert!(table.contains(told) && table.contains("learning_rate_d 0.002 -> "), "{table}");
+    assert!(!table.contains("`0001-gan-digits` was healed"), "{table}");
 
     let json = folder.good(&[HOPELESS, &["heal=auto", "--json"]].concat());
     let events: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -383,6 +388,13 @@ fn json_is_json() {
         for line in folder.good(arguments).lines() {
             serde_json::from_str::<serde_json::Value>(line).unwrap();
         }
+    }
+    // Settings of the family and of all training, each as `--set` takes it.
+    let settings = folder.good(&["models", "gan", "--json"]);
+    for key in ["hidden_g", "train.steps", "data.holdout", "eval.every", "monitor.mode", "heal.max"] {
+        let line = settings.lines().find(|line| line.contains(&format!("\"key\":\"{key}\""))).unwrap_or_default();
+        assert!(line.contains("\"default\":\"") && !line.ends_with("\"doc\":\"\"}"), "{key}: {line}");
+        assert!(folder.good(&["models", "gan"]).contains(&format!("\n  {key} = ")), "{key}");
     }
 }
 

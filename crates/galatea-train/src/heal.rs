@@ -225,7 +225,8 @@ pub(crate) fn hint(kind: Kind, known: Known<'_>) -> String {
     };
     match options.first() {
         Some(first) => format!(
-            "`--set {}` helps; `--set heal=auto` goes back to before it happened and does that by itself",
+            "in a new run `--set {}` helps; one with `--set heal=auto` goes back to before it happened and does that by \
+             itself",
             show(first).join(" ")
         ),
         None => String::new(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use galatea_metrics::metric::Better;
 use galatea_metrics::numbers;
 use galatea_train::observers::{Logged, readings};
-use galatea_train::{Run, checkpoint};
+use galatea_train::{Intervention, Run, checkpoint};
 use serde::Serialize;
 
 use crate::{Error, Result, VALIDATION};
@@ -22,7 +22,7 @@ pub struct RunsComparison {
     pub sorted_by: Option<String>,
     /// Numbers, each with its values in the order of the runs.
     pub numbers: Vec<ComparedNumber>,
-    /// What keeps values from being compared.
+    /// What keeps values from being compared, and settings that were changed on the way.
     pub notes: Vec<String>,
 }
 
@@ -45,6 +45,8 @@ pub struct ComparedRun {
     pub seconds: f64,
     /// The step that was judged, if any was.
     pub judged_step: Option<u64>,
+    /// What was changed on the way by `heal=auto`.
+    pub interventions: Vec<Intervention>,
 }
 
 /// A number of all runs.
@@ -204,6 +206,7 @@ impl Judged {
                 images_seen: state.as_ref().map_or(0, |state| state.images_seen),
                 seconds: state.as_ref().map_or(0.0, |state| state.seconds),
                 judged_step,
+                interventions: state.map(|state| state.watch.interventions).unwrap_or_default(),
             },
             data: format!("{fingerprint} {} {}", told("data.holdout"), told("data.classes")),
             settings,
@@ -273,11 +276,18 @@ fn compared(name: &str, read: &[Judged]) -> ComparedNumber {
     ComparedNumber { number: name.to_owned(), better: better(name), values: read.iter().map(value).collect() }
 }
 
-/// Why values must not be compared, run by run.
+/// What there is to know of runs, one after the other: above all why values must not be compared.
 fn notes(read: &[Judged], numbers: &[ComparedNumber]) -> Vec<String> {
     let mut notes = Vec::new();
     for (i, judged) in read.iter().enumerate() {
         let name = &judged.run.name;
+        if !judged.run.interventions.is_empty() {
+            let changes: Vec<String> = judged.run.interventions.iter().map(Intervention::changes_text).collect();
+            notes.push(format!(
+                "`{name}` was healed, and does not end with the settings that it began with: {}",
+                changes.join("; then ")
+            ));
+        }
         if let Some(problem) = &judged.damaged {
             notes.push(format!("the score of `{name}` cannot be read: {problem}"));
             continue;
@@ -346,6 +356,7 @@ mod tests {
             images_seen: 9,
             seconds: 1.0,
             judged_step: Some(9),
+            interventions: Vec::new(),
         };
         let line =
             |reading: &Reading| Logged { reading: reading.clone(), step: 9, attempt: 0, images_seen: 9, seconds: 1.0 };

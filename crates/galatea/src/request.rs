@@ -359,15 +359,8 @@ impl Layers {
             "heal" => "heal.mode",
             key => key,
         };
-        let keys = |keys: Vec<Key>| keys.into_iter().map(|key| key.name).collect::<Vec<_>>();
-        let model = keys(family.keys());
-        let tables = [
-            ("data", keys(DataSettings::keys())),
-            ("train", keys(Plan::keys())),
-            ("eval", keys(EvalOptions::keys())),
-            ("monitor", keys(MonitorOptions::keys())),
-            ("heal", keys(HealOptions::keys())),
-        ];
+        let names = |keys: Vec<Key>| keys.into_iter().map(|key| key.name).collect::<Vec<_>>();
+        let model = names(family.keys());
         if let Some((section, rest)) = key.split_once('.') {
             let table = match section {
                 "model" => &mut self.model,
@@ -397,10 +390,10 @@ impl Layers {
             self.model.insert(key.to_owned(), value);
             return Ok(());
         }
-        let elsewhere: Vec<String> = tables
-            .iter()
-            .filter(|(_, keys)| keys.contains(&key))
-            .map(|(section, _)| format!("{section}.{key}"))
+        let elsewhere: Vec<String> = shared_settings()
+            .into_iter()
+            .filter(|(_, keys, _)| keys.iter().any(|known| known.name == key))
+            .map(|(section, ..)| format!("{section}.{key}"))
             .collect();
         if !elsewhere.is_empty() {
             return Err(Error::usage(
@@ -437,6 +430,22 @@ impl Layers {
         }
         Ok(())
     }
+}
+
+/// Settings of all training, beside those of its family: the table that each group is in, its keys, and what they are where
+/// nothing is said.
+pub fn shared_settings() -> [(&'static str, Vec<Key>, Table); 5] {
+    fn of<S: Settings>() -> (Vec<Key>, Table) {
+        (S::keys(), to_table(&S::default()))
+    }
+    [
+        ("data", of::<DataSettings>()),
+        ("train", of::<Plan>()),
+        ("eval", of::<EvalOptions>()),
+        ("monitor", of::<MonitorOptions>()),
+        ("heal", of::<HealOptions>()),
+    ]
+    .map(|(section, (keys, table))| (section, keys, table))
 }
 
 /// Healing acts on what the monitor sees.

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use galatea::Error;
 use galatea::registry::{FAMILIES, family};
+use galatea::{Error, settings::Key, shared_settings};
 use serde_json::json;
 
 use crate::args::{Common, ModelsArgs};
@@ -45,15 +45,12 @@ fn all_models(common: &Common) -> Result<ExitCode> {
 
 fn one_model(name: &str, common: &Common) -> Result<ExitCode> {
     let family = family(name).map_err(Error::from)?;
-    let (info, defaults) = (family.info(), family.defaults());
-    let shown = |key: &str| defaults.get(key).map_or_else(|| "none".to_owned(), ToString::to_string);
+    let info = family.info();
+    let own = settings("", &family.keys(), &family.defaults());
+    let shared = shared_settings().map(|(section, keys, defaults)| settings(section, &keys, &defaults));
     if common.json {
-        for key in family.keys() {
-            let allowed = key.allowed.replace('_', "");
-            print_line(
-                &json!({ "key": key.name, "default": shown(key.name), "allowed": allowed, "doc": key.doc.trim() })
-                    .to_string(),
-            )?;
+        for Setting { key, default, allowed, doc } in own.iter().chain(shared.iter().flatten()) {
+            print_line(&json!({ "key": key, "default": default, "allowed": allowed, "doc": doc }).to_string())?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -82,12 +79,32 @@ fn one_model(name: &str, common: &Common) -> Result<ExitCode> {
         text.push_str(&columns(&rows));
     }
     text.push_str("\nSettings (`--set KEY=VALUE`):\n");
-    let rows: Vec<_> = family
-        .keys()
-        .iter()
-        .map(|key| vec![format!("  {} = {}", key.name, shown(key.name)), key.doc.trim().to_owned()])
-        .collect();
-    text.push_str(&columns(&rows));
+    text.push_str(&table(&own));
+    text.push_str("\nSettings of all training; a family takes what suits it where it is not said:\n");
+    text.extend(shared.iter().map(|settings| table(settings)));
     print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A setting, as it is shown.
+struct Setting {
+    key: String,
+    default: String,
+    allowed: String,
+    doc: &'static str,
+}
+
+fn settings(section: &str, keys: &[Key], defaults: &toml::Table) -> Vec<Setting> {
+    let setting = |key: &Key| Setting {
+        key: if section.is_empty() { key.name.to_owned() } else { format!("{section}.{}", key.name) },
+        default: defaults.get(key.name).map_or_else(|| "none".to_owned(), ToString::to_string),
+        allowed: key.allowed.replace('_', ""),
+        doc: key.doc.trim(),
+    };
+    keys.iter().map(setting).collect()
+}
+
+fn table(settings: &[Setting]) -> String {
+    let row = |setting: &Setting| vec![format!("  {} = {}", setting.key, setting.default), setting.doc.to_owned()];
+    columns(&settings.iter().map(row).collect::<Vec<_>>())
 }

@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 
 /// Looks that are kept.
 const KEPT: usize = 64;
+/// Samples that have never covered more than this share of what there is fall into groups of what they are not near to, by chance.
+const NEAR: f64 = 0.1;
 /// Samples were blurred when they covered most, and near many examples because they lay between them, if they differ so many
 /// times as much now,
-const SHARPER: f64 = 1.15;
+const SHARPER: f64 = 1.08;
 /// by no more than this, as a share of what real examples do,
 const APART: f64 = 1.1;
 /// and still cover this share of what they covered then.
@@ -83,7 +85,7 @@ pub struct Series {
     /// The first look.
     pub first: Option<Look>,
     /// The best score of each kind so far, each a median of three looks in a row (the share of duplicates: the least; the
-    /// coverage: since samples are no longer blurred).
+    /// coverage: since samples are no longer blurred; the spread: since samples are near real examples).
     pub best: Option<SampleScores>,
     /// How much samples differed when the coverage was best.
     #[serde(default)]
@@ -122,7 +124,7 @@ impl Series {
         if coverage > best.coverage || self.diversity_then.is_some_and(was_blurred) {
             (best.coverage, self.best_steps[0], self.diversity_then) = (coverage, middle, Some(diversity));
         }
-        if spread > best.spread {
+        if spread > best.spread && best.coverage > NEAR {
             (best.spread, self.best_steps[1]) = (spread, middle);
         }
         // States of earlier versions do not say when.

@@ -174,15 +174,22 @@ impl Monitor {
             self.state.groups = groups;
             look.samples = Some(scores);
         }
-        self.state.series.push(look.clone());
+        let found = self.tell(look.clone());
+        Ok((look, found))
+    }
+
+    /// What is newly found at a look, which may be one of another run: what findings depend on is in it, and in the examples that
+    /// this monitor knows.
+    pub fn tell(&mut self, look: Look) -> Vec<Finding> {
+        let step = look.step;
+        self.state.series.push(look);
         let found: Vec<Finding> = detectors::all(&self.state.series);
         if found.is_empty() && detectors::is_healthy(&self.state.series) {
             self.state.healthy = step;
         }
         let healthy = self.state.healthy;
         let found = found.into_iter().map(|finding| Finding { since: finding.since.min(healthy), ..finding });
-        let new = found.filter(|finding| self.state.is_new(finding, step, QUIET * self.every)).collect();
-        Ok((look, new))
+        found.filter(|finding| self.state.is_new(finding, step, QUIET * self.every)).collect()
     }
 
     /// Whether it has looked, and what it looked at says anything.

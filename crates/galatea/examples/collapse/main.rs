@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a program for this repository's authors")]
 
+mod replay;
 mod scenarios;
 mod table;
 mod truth;
@@ -35,6 +36,7 @@ cargo xtask collapse                 every scenario, ten seeds, with healing; a 
   --no-heal          leave the runs with `heal=auto` out
   --json FILE        write all that was measured there, too; runs that FILE has already, of whatever version, are
                      not run again
+  --replay           train nothing: what the rules as they are say of the looks that FILE has, without healing
   --list             the scenarios
 ";
 
@@ -44,6 +46,7 @@ struct Options {
     only: Option<Vec<String>>,
     heal: bool,
     json: Option<PathBuf>,
+    replay: bool,
 }
 
 /// One run, as it went.
@@ -72,6 +75,13 @@ fn main() {
         .iter()
         .filter(|scenario| options.only.as_ref().is_none_or(|only| only.iter().any(|name| name == scenario.name)))
         .collect();
+    if options.replay {
+        let path = options.json.as_deref().unwrap_or_else(|| fail("`--replay` needs `--json FILE`"));
+        let outcomes = replay::outcomes(&known(path), &options.seeds);
+        outcomes.iter().for_each(|outcome| eprintln!("{}", table::line(outcome)));
+        println!("{}", table::table(&chosen, &outcomes));
+        return;
+    }
     let mut jobs = Vec::new();
     for seed in options.seeds.clone() {
         for scenario in &chosen {
@@ -116,7 +126,7 @@ fn main() {
 }
 
 fn parse(arguments: &[String]) -> Option<Options> {
-    let mut options = Options { seeds: 0..10, only: None, heal: true, json: None };
+    let mut options = Options { seeds: 0..10, only: None, heal: true, json: None, replay: false };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().unwrap_or_else(|| fail(&format!("`{argument}` needs a value"))).clone();
@@ -124,6 +134,7 @@ fn parse(arguments: &[String]) -> Option<Options> {
             "--seeds" => options.seeds = seeds(&value()).unwrap_or_else(|| fail("`--seeds` takes `10` or `10..20`")),
             "--quick" => options.seeds = 0..2,
             "--only" => options.only = Some(value().split(',').map(str::to_owned).collect()),
+            "--replay" => options.replay = true,
             "--no-heal" => options.heal = false,
             "--json" => options.json = Some(value().into()),
             "--list" => {
@@ -167,24 +178,26 @@ fn fail(text: &str) -> ! {
     std::process::exit(2)
 }
 
+/// What training is asked for.
+fn resolve(scenario: &Scenario, seed: u64, more: &[&str]) -> Resolved {
+    let (family, data, mut settings) = scenario.how();
+    settings.extend(["eval.samples=0", "train.sample_every=0", "train.log_every=1000"].map(str::to_owned));
+    settings.extend(more.iter().map(|setting| (*setting).to_owned()));
+    let (family, data) = (Some(family.to_owned()), Some(data.to_owned()));
+    let request = Request { family, data, settings, seed: Some(seed), ..Request::default() };
+    request.resolve().unwrap_or_else(|error| fail(&format!("{}: {error}", scenario.name)))
+}
+
 fn run(scenario: &Scenario, seed: u64, healing: bool) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
-    let resolve = |scenario: &Scenario, more: &[&str]| {
-        let (family, data, mut settings) = scenario.how();
-        settings.extend(["eval.samples=0", "train.sample_every=0", "train.log_every=1000"].map(str::to_owned));
-        settings.extend(more.iter().map(|setting| (*setting).to_owned()));
-        let (family, data) = (Some(family.to_owned()), Some(data.to_owned()));
-        let request = Request { family, data, settings, seed: Some(seed), ..Request::default() };
-        request.resolve().unwrap_or_else(|error| fail(&format!("{}: {error}", scenario.name)))
-    };
-    let resolved = resolve(scenario, if healing { &["heal=auto"] } else { &[] });
+    let resolved = resolve(scenario, seed, if healing { &["heal=auto"] } else { &[] });
     let witness = Witness::new(&*resolved.data, scenario.how().1);
     let told = witness.told();
     let surroundings = Surroundings { root: folder.path().into(), ..Surroundings::default() };
     let error = match scenario.sort {
         Sort::Later(control) => {
             let control = Scenario::named(control).expect("there is such a scenario");
-            let healthy = train_in(resolve(control, &[]), surroundings).unwrap();
+            let healthy = train_in(resolve(control, seed, &[]), surroundings).unwrap();
             go_on(&healthy.run, resolved, witness).err().map(|error| error.to_string())
         }
         Sort::Healthy { .. } | Sort::Provoked(_) => {

@@ -8,9 +8,11 @@
 use super::{found, mean, overpowering};
 use crate::monitor::{Finding, Kind, SampleScores, Series, Severity, thousands};
 
-/// A best score below this share of real data's is none to fall from: what a generator draws while it begins to learn comes
+/// A best coverage below this share of real data's is none to fall from: what a generator draws while it begins to learn comes
 /// and goes.
-const LEAST_BEST: f64 = 0.4;
+const LEAST_COVERAGE: f64 = 0.55;
+/// The same of the spread, which comes sooner: samples fall into groups before they are near any real example.
+const LEAST_SPREAD: f64 = 0.4;
 /// Samples that cover less than this are not on their way either.
 const POOR: f64 = 0.25;
 /// What a score may be below its best, as a share of it: what is still being learnt goes up and down.
@@ -74,15 +76,15 @@ fn falls(series: &Series) -> Vec<Fall> {
     let (Some(best), Some(expected), Some(now)) = (series.best, &series.expected, series.scores(1)) else {
         return Vec::new();
     };
-    type Score = (&'static str, u64, fn(&SampleScores) -> f64);
+    type Score = (&'static str, f64, u64, fn(&SampleScores) -> f64);
     let [covered, spread] = series.best_steps;
     let scores: [Score; 2] = [
-        ("the share of held-back examples with a sample nearby", covered, |scores| scores.coverage),
-        ("the number of groups of real examples that samples fall into", spread, |scores| scores.spread),
+        ("the share of held-back examples with a sample nearby", LEAST_COVERAGE, covered, |scores| scores.coverage),
+        ("the number of groups of real examples that samples fall into", LEAST_SPREAD, spread, |scores| scores.spread),
     ];
-    let with_best = scores.into_iter().filter(|(_, _, score)| score(&best) >= LEAST_BEST);
+    let with_best = scores.into_iter().filter(|(_, least, _, score)| score(&best) >= *least);
     with_best
-        .map(|(what, best_step, score)| {
+        .map(|(what, _, best_step, score)| {
             let (best, noise) = (score(&best), DEVIATIONS * score(&expected.deviation));
             let first = series.looks.first().map_or(0, |look| look.step);
             let mut fall = Fall { what, best, best_step, now: score(&now[0]), sum: 0.0, since: best_step.max(first) };
