@@ -87,7 +87,7 @@ settings! {
     pub struct DataOptions {
         /// Size in pixels, a side (`32`) or `WIDTHxHEIGHT`; `auto`: as they are if all are alike and at most 64x64, else 64x64.
         size: String = "auto".into();
-        /// How a picture of another shape is brought to that size.
+        /// How a picture of another shape is brought to that size: cover, contain or stretch.
         fit: Fit = Fit::Cover;
         /// Colour behind transparent pixels and around contained pictures: `#rrggbb` or a name.
         background: String = "white".into();
@@ -103,9 +103,9 @@ settings! {
         skip_broken: bool = false;
         /// Of text: how many tokens a model sees at a time.
         context: usize = 64, in 1..=8_192;
-        /// Of text: what an example is; lines are ended, held back and written each for itself.
+        /// Of text: what an example is: stretches or lines; lines are ended, held back and written each for itself.
         examples: Examples = Examples::Stretches;
-        /// Of text: what it is cut into; `events` and `notes` read music, for models of text and of series.
+        /// Of text: what it is cut into: characters or bpe; `events` and `notes` read music, for models of text and of series.
         tokens: Tokens = Tokens::Characters;
         /// Of text in `tokens=bpe`: how many tokens there are, 256 bytes among them.
         vocabulary: usize = 1024, in 257..=65_536;
@@ -114,7 +114,7 @@ settings! {
         window: usize = 0, in 0..=100_000;
         /// Of a series: moments from the beginning of a window to that of the next.
         stride: usize = 1, in 1..=1_000_000;
-        /// Of a series: what is done about values that are missing.
+        /// Of a series: what is done about values that are missing: error, previous or mean.
         missing: Missing = Missing::Error;
         /// Of music: frames of an example, and longer pieces are cut; 0 for those of the longest piece, at most 256.
         frames: usize = 0, in 0..=65_536;

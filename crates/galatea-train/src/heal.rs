@@ -25,9 +25,9 @@ choice! {
 settings! {
     /// What is done about severe findings (`heal.KEY`; `heal=auto` is short for `heal.mode=auto`).
     pub struct HealOptions {
-        /// Nothing, or back to the last healthy checkpoint and on with other settings: off or auto.
+        /// What is done, `heal=auto` for short: off for nothing, auto for back to the last healthy checkpoint and on with other settings.
         mode: HealMode = HealMode::Off;
-        /// At most so many times.
+        /// Training goes back at most so many times.
         max: usize = 3, in 1..=100;
     }
 }
@@ -225,8 +225,8 @@ pub(crate) fn hint(kind: Kind, known: Known<'_>) -> String {
     };
     match options.first() {
         Some(first) => format!(
-            "in a new run `--set {}` helps; one with `--set heal=auto` goes back to before it happened and does that by \
-             itself",
+            "in a new run, `--set {}` usually helps; with `--set heal=auto` a run goes back to before it happened and \
+             changes such settings by itself",
             show(first).join(" ")
         ),
         None => String::new(),

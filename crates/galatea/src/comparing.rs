@@ -87,7 +87,7 @@ pub enum Standing {
     Best,
     /// Its interval and that of the best overlap: chance may have made the difference.
     WithinChance,
-    /// There is a better one, and their intervals are apart.
+    /// There is a better one, and their intervals are apart; or it is no finite number.
     Worse,
     /// There is a better one, and one of the two has no interval.
     Unknown,
@@ -254,6 +254,7 @@ fn compared(name: &str, read: &[Judged]) -> ComparedNumber {
         let reading = of(judged)?;
         let standing = match &best {
             _ if !comparable(&judged) => Standing::Incomparable,
+            _ if !reading.value.is_finite() => Standing::Worse,
             Some(best) if badness(name, &reading) > badness(name, best) => match (reading.interval, best.interval) {
                 (Some([low, high]), Some([best_low, best_high])) => match low <= best_high && best_low <= high {
                     true => Standing::WithinChance,
@@ -282,11 +283,11 @@ fn notes(read: &[Judged], numbers: &[ComparedNumber]) -> Vec<String> {
     for (i, judged) in read.iter().enumerate() {
         let name = &judged.run.name;
         if !judged.run.interventions.is_empty() {
-            let changes: Vec<String> = judged.run.interventions.iter().map(Intervention::changes_text).collect();
-            notes.push(format!(
-                "`{name}` was healed, and does not end with the settings that it began with: {}",
-                changes.join("; then ")
-            ));
+            let told = |done: &Intervention| {
+                format!("after step {} to {}, with {}", done.step, done.back_to_text(), done.changes_text())
+            };
+            let changes: Vec<String> = judged.run.interventions.iter().map(told).collect();
+            notes.push(format!("`{name}` went back, and on with other settings: {}", changes.join("; then ")));
         }
         if let Some(problem) = &judged.damaged {
             notes.push(format!("the score of `{name}` cannot be read: {problem}"));

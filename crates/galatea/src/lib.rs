@@ -71,6 +71,6 @@ pub use galatea_train::{
 pub use generator::Generator;
 pub use latent_space::Ends;
 pub use page::report;
-pub use request::{DataSettings, Request, Resolved, shared_settings};
+pub use request::{DataSettings, Request, Resolved, Section, sections};
 pub use training::{Surroundings, Trained, resume, train, train_in};
 pub use watch::{VALIDATION, best};

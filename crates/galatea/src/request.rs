@@ -390,10 +390,10 @@ impl Layers {
             self.model.insert(key.to_owned(), value);
             return Ok(());
         }
-        let elsewhere: Vec<String> = shared_settings()
-            .into_iter()
-            .filter(|(_, keys, _)| keys.iter().any(|known| known.name == key))
-            .map(|(section, ..)| format!("{section}.{key}"))
+        let elsewhere: Vec<String> = sections()
+            .iter()
+            .filter(|section| section.keys.iter().any(|known| known.name == key))
+            .map(|section| format!("{}.{key}", section.name))
             .collect();
         if !elsewhere.is_empty() {
             return Err(Error::usage(
@@ -432,20 +432,28 @@ impl Layers {
     }
 }
 
-/// Settings of all training, beside those of its family: the table that each group is in, its keys, and what they are where
-/// nothing is said.
-pub fn shared_settings() -> [(&'static str, Vec<Key>, Table); 5] {
-    fn of<S: Settings>() -> (Vec<Key>, Table) {
-        (S::keys(), to_table(&S::default()))
+/// A table of settings that any training takes, beside those of its family.
+pub struct Section {
+    /// Its name: `train` of `train.steps`.
+    pub name: &'static str,
+    /// Its keys.
+    pub keys: Vec<Key>,
+    /// What they are where neither the user nor the family says anything; those that are not set are not in it.
+    pub defaults: Table,
+}
+
+/// The tables of settings that any training takes.
+pub fn sections() -> Vec<Section> {
+    fn of<S: Settings>(name: &'static str) -> Section {
+        Section { name, keys: S::keys(), defaults: to_table(&S::default()) }
     }
-    [
-        ("data", of::<DataSettings>()),
-        ("train", of::<Plan>()),
-        ("eval", of::<EvalOptions>()),
-        ("monitor", of::<MonitorOptions>()),
-        ("heal", of::<HealOptions>()),
+    vec![
+        of::<DataSettings>("data"),
+        of::<Plan>("train"),
+        of::<EvalOptions>("eval"),
+        of::<MonitorOptions>("monitor"),
+        of::<HealOptions>("heal"),
     ]
-    .map(|(section, (keys, table))| (section, keys, table))
 }
 
 /// Healing acts on what the monitor sees.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use galatea::registry::{FAMILIES, family};
-use galatea::{Error, settings::Key, shared_settings};
+use galatea::{Error, sections, settings::Key};
 use serde_json::json;
 
 use crate::args::{Common, ModelsArgs};
@@ -47,9 +47,10 @@ fn one_model(name: &str, common: &Common) -> Result<ExitCode> {
     let family = family(name).map_err(Error::from)?;
     let info = family.info();
     let own = settings("", &family.keys(), &family.defaults());
-    let shared = shared_settings().map(|(section, keys, defaults)| settings(section, &keys, &defaults));
+    let shared: Vec<Setting> =
+        sections().iter().flat_map(|section| settings(section.name, &section.keys, &section.defaults)).collect();
     if common.json {
-        for Setting { key, default, allowed, doc } in own.iter().chain(shared.iter().flatten()) {
+        for Setting { key, default, allowed, doc } in own.iter().chain(&shared) {
             print_line(&json!({ "key": key, "default": default, "allowed": allowed, "doc": doc }).to_string())?;
         }
         return Ok(ExitCode::SUCCESS);
@@ -80,8 +81,8 @@ fn one_model(name: &str, common: &Common) -> Result<ExitCode> {
     }
     text.push_str("\nSettings (`--set KEY=VALUE`):\n");
     text.push_str(&table(&own));
-    text.push_str("\nSettings of all training; a family takes what suits it where it is not said:\n");
-    text.extend(shared.iter().map(|settings| table(settings)));
+    text.push_str("\nSettings of every run; a family or preset may begin with others, which `galatea train FAMILY --dry-run` shows:\n");
+    text.push_str(&table(&shared));
     print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -89,7 +90,8 @@ fn one_model(name: &str, common: &Common) -> Result<ExitCode> {
 /// A setting, as it is shown.
 struct Setting {
     key: String,
-    default: String,
+    /// `None` for what is not set.
+    default: Option<String>,
     allowed: String,
     doc: &'static str,
 }
@@ -97,7 +99,7 @@ struct Setting {
 fn settings(section: &str, keys: &[Key], defaults: &toml::Table) -> Vec<Setting> {
     let setting = |key: &Key| Setting {
         key: if section.is_empty() { key.name.to_owned() } else { format!("{section}.{}", key.name) },
-        default: defaults.get(key.name).map_or_else(|| "none".to_owned(), ToString::to_string),
+        default: defaults.get(key.name).map(ToString::to_string),
         allowed: key.allowed.replace('_', ""),
         doc: key.doc.trim(),
     };
@@ -105,6 +107,8 @@ fn settings(section: &str, keys: &[Key], defaults: &toml::Table) -> Vec<Setting>
 }
 
 fn table(settings: &[Setting]) -> String {
-    let row = |setting: &Setting| vec![format!("  {} = {}", setting.key, setting.default), setting.doc.to_owned()];
+    let row = |Setting { key, default, doc, .. }: &Setting| {
+        vec![format!("  {key} = {}", default.as_deref().unwrap_or("(not set)")), (*doc).to_owned()]
+    };
     columns(&settings.iter().map(row).collect::<Vec<_>>())
 }

@@ -93,6 +93,9 @@ fn mark(standing: Standing) -> &'static str {
 
 fn cell(number: &ComparedNumber, i: usize) -> String {
     let Some(ComparedValue { value, interval, standing, .. }) = &number.values[i] else { return "-".to_owned() };
+    if value.is_nan() {
+        return "-".to_owned();
+    }
     let margin = interval.map_or_else(String::new, |[low, high]| format!(" ± {}", short(0.5 * (high - low))));
     format!("{}{margin} {}", short(*value), mark(*standing)).trim_end().to_owned()
 }

@@ -136,7 +136,13 @@ fn told(trained: Trained, common: &Common, first_step: Option<&Duration>) -> Res
         DataSpec::Table(_) => "-n 100 -o rows.csv",
         _ => "-n 100 -o grid.png",
     };
-    text.push_str(&format!("\nmore of them: galatea sample {reference} {how}"));
+    text.push_str(&match generator.draws() {
+        true => format!("\nmore of them: galatea sample {reference} {how}"),
+        false => format!(
+            "\nto judge other runs by what it has learnt: galatea eval OTHER --features trained --feature-weights {}",
+            run.path().display()
+        ),
+    });
     progress::note(common, &text);
     Ok(ExitCode::SUCCESS)
 }

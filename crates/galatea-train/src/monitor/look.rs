@@ -4,15 +4,13 @@ use serde::{Deserialize, Serialize};
 
 /// Looks that are kept.
 const KEPT: usize = 64;
-/// Samples that have never covered more than this share of what there is fall into groups of what they are not near to, by chance.
-const NEAR: f64 = 0.1;
 /// Samples were blurred when they covered most, and near many examples because they lay between them, if they differ so many
 /// times as much now,
-const SHARPER: f64 = 1.08;
+const SHARPER: f64 = 1.15;
 /// by no more than this, as a share of what real examples do,
 const APART: f64 = 1.1;
-/// and still cover this share of what they covered then.
-const LEFT: f64 = 0.7;
+/// and still cover this share of the most that they have ever covered, so that no more than that is forgiven, however often.
+const LEFT: f64 = 0.6;
 
 /// What is known after a step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -85,11 +83,14 @@ pub struct Series {
     /// The first look.
     pub first: Option<Look>,
     /// The best score of each kind so far, each a median of three looks in a row (the share of duplicates: the least; the
-    /// coverage: since samples are no longer blurred; the spread: since samples are near real examples).
+    /// coverage: since samples are no longer blurred).
     pub best: Option<SampleScores>,
     /// How much samples differed when the coverage was best.
     #[serde(default)]
     pub diversity_then: Option<f64>,
+    /// The best coverage so far, blurred or not; 0 if it is not known.
+    #[serde(default)]
+    pub most_covered: f64,
     /// When the coverage and the spread were best, each for the first time.
     #[serde(default)]
     pub best_steps: [u64; 2],
@@ -119,12 +120,13 @@ impl Series {
         let middle = self.looks[self.looks.len() - 2].step;
         let (coverage, spread) = (median(|scores| scores.coverage), median(|scores| scores.spread));
         let diversity = median(|scores| scores.diversity);
+        self.most_covered = self.most_covered.max(best.coverage).max(coverage);
         let was_blurred =
-            |then: f64| diversity > SHARPER * then && diversity <= APART && coverage > LEFT * best.coverage;
+            |then: f64| diversity > SHARPER * then && diversity <= APART && coverage > LEFT * self.most_covered;
         if coverage > best.coverage || self.diversity_then.is_some_and(was_blurred) {
             (best.coverage, self.best_steps[0], self.diversity_then) = (coverage, middle, Some(diversity));
         }
-        if spread > best.spread && best.coverage > NEAR {
+        if spread > best.spread {
             (best.spread, self.best_steps[1]) = (spread, middle);
         }
         // States of earlier versions do not say when.

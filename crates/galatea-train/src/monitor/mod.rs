@@ -36,7 +36,7 @@ choice! {
 settings! {
     /// Whether and how training is watched (`monitor.KEY`; `monitor=off` is short for `monitor.mode=off`).
     pub struct MonitorOptions {
-        /// Whether training is watched: on or off.
+        /// Whether training is watched, `monitor=off` for short: on or off.
         mode: Switch = Switch::On;
         /// Steps between two looks; 0 takes a two-hundredth of the run, but at least 25 and at most 100 steps.
         every: u64 = 0, in 0..=1_000_000_000;
@@ -178,8 +178,8 @@ impl Monitor {
         Ok((look, found))
     }
 
-    /// What is newly found at a look, which may be one of another run: what findings depend on is in it, and in the examples that
-    /// this monitor knows.
+    /// Takes note of a look, and gives what is newly found; [`look`](Self::look) does so by itself. Looks that were kept can be told
+    /// again, in their order, to a new monitor of the same data and the same steps between looks.
     pub fn tell(&mut self, look: Look) -> Vec<Finding> {
         let step = look.step;
         self.state.series.push(look);

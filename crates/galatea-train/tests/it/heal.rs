@@ -8,8 +8,8 @@ use galatea_models::{
     Demand, Entry, Family, Info, Model, Part, Purpose, Result, SampleRequest, Session, StepReport, Turn,
 };
 use galatea_train::{
-    Action, Context, End, Event, Feed, Kind, MonitorOptions, Observer, Run, RunConfig, Saved, Severity, Summary, Which,
-    Writer, checkpoint, observers,
+    Action, Context, End, Event, Feed, Finding, Kind, Look, Monitor, MonitorOptions, Observer, Run, RunConfig, Saved,
+    Severity, Summary, Which, Writer, checkpoint, observers,
 };
 
 use crate::toy::{ToyData, Witness, config, create, weights};
@@ -164,10 +164,14 @@ fn train(run: &Writer, config: &RunConfig, witness: &Witness) -> galatea_train::
     train_with(run, config, vec![Box::new(witness.clone())])
 }
 
-fn train_with(run: &Writer, config: &RunConfig, others: Vec<Box<dyn Observer>>) -> galatea_train::Result<Summary> {
+fn feed() -> Feed {
     let data = Arc::new(ToyData::new(600));
     let (held_back, trained_on) = (0..600).partition(|i| i % 9 == 0);
-    let feed = Feed::new(data, trained_on).unwrap().with_held_back(held_back);
+    Feed::new(data, trained_on).unwrap().with_held_back(held_back)
+}
+
+fn train_with(run: &Writer, config: &RunConfig, others: Vec<Box<dyn Observer>>) -> galatea_train::Result<Summary> {
+    let feed = feed();
     let mut session: Box<dyn Session> =
         FRAIL.session(&config.model, ToyData::new(1).spec(), config.seed, &Device::default()).unwrap();
     let mut all: Vec<Box<dyn Observer>> = vec![
@@ -217,6 +221,24 @@ fn collapse_is_named_before_coverage_has_halved() {
     assert!(summary.findings.iter().any(|finding| finding.severity == Severity::Severe));
     assert!(summary.interventions.is_empty() && summary.step == 400);
     assert!(witness.has("found mode collapse (dropped modes) at"));
+    // Looks that were kept give the same findings again, and go on in another monitor.
+    let looks: Vec<Look> = log
+        .lines()
+        .filter(|line| line.contains("\"event\":\"look\""))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let said = |findings: &[Finding]| {
+        let said = |f: &Finding| (f.kind, f.severity, f.step, f.since, f.evidence.clone());
+        findings.iter().map(said).collect::<Vec<_>>()
+    };
+    for cut in [0, looks.len() / 2] {
+        let [mut first, mut second] =
+            [(); 2].map(|()| Monitor::new(&config.monitor, &feed(), config.train.steps).unwrap());
+        let mut again: Vec<Finding> = looks[..cut].iter().flat_map(|look| first.tell(look.clone())).collect();
+        second.restore(&first.state()).unwrap();
+        again.extend(looks[cut..].iter().flat_map(|look| second.tell(look.clone())));
+        assert_eq!(said(&again), said(&summary.findings), "cut at {cut}");
+    }
     let looks = lines(&run).iter().filter(|line| line.2 == "look").count();
     assert_eq!(looks, 80, "every fifth step");
 }

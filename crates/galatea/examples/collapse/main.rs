@@ -76,11 +76,7 @@ fn main() {
         .filter(|scenario| options.only.as_ref().is_none_or(|only| only.iter().any(|name| name == scenario.name)))
         .collect();
     if options.replay {
-        let path = options.json.as_deref().unwrap_or_else(|| fail("`--replay` needs `--json FILE`"));
-        let outcomes = replay::outcomes(&known(path), &options.seeds);
-        outcomes.iter().for_each(|outcome| eprintln!("{}", table::line(outcome)));
-        println!("{}", table::table(&chosen, &outcomes));
-        return;
+        return replay(&options, &chosen);
     }
     let mut jobs = Vec::new();
     for seed in options.seeds.clone() {
@@ -149,6 +145,28 @@ fn parse(arguments: &[String]) -> Option<Options> {
         }
     }
     Some(options)
+}
+
+/// Tells what the rules as they are make of runs that were made before.
+fn replay(options: &Options, chosen: &[&Scenario]) {
+    let path = options.json.as_deref().unwrap_or_else(|| fail("`--replay` needs `--json FILE`"));
+    if !path.is_file() {
+        fail(&format!("there is no file `{}`: a run with `--json` and without `--replay` makes it", path.display()));
+    }
+    let known = known(path);
+    let is_meant = |run: &&Outcome| {
+        !run.healing && options.seeds.contains(&run.seed) && chosen.iter().any(|scenario| scenario.name == run.scenario)
+    };
+    let meant: Vec<&Outcome> = known.iter().filter(is_meant).collect();
+    let outcomes: Vec<Outcome> = meant.iter().filter_map(|run| replay::again(run, &known)).collect();
+    outcomes.iter().for_each(|outcome| eprintln!("{}", table::line(outcome)));
+    if outcomes.len() < meant.len() {
+        let left_out = meant.len() - outcomes.len();
+        eprintln!(
+            "{left_out} runs are left out: their looks, or those of the healthy run before them, are not in the file"
+        );
+    }
+    println!("{}", table::table(chosen, &outcomes));
 }
 
 /// Writes all runs to a file, which is whole at every time.

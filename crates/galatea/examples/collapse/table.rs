@@ -34,9 +34,10 @@ impl Outcome {
     /// The step of the first finding, and the coverage then as a share of the best before, if there was any.
     fn detection(&self) -> Option<(u64, Option<f64>)> {
         let step = self.findings.first()?.step;
-        let mut before = self.truths.iter().filter(|truth| truth.step <= step && truth.attempt == 0);
-        let best = before.clone().map(|truth| truth.coverage).fold(0.0, f64::max);
-        let now = before.next_back().map_or(0.0, |truth| truth.coverage);
+        let first = || self.truths.iter().filter(|truth| truth.attempt == 0);
+        let best = first().filter(|truth| truth.step <= step).map(|truth| truth.coverage).fold(0.0, f64::max);
+        // Where the truth was not measured at that step, that after it, which is no better than it was.
+        let now = first().find(|truth| truth.step >= step).or(first().next_back()).map_or(0.0, |truth| truth.coverage);
         Some((step, (best >= NOTHING).then(|| now / best)))
     }
 }
@@ -87,8 +88,8 @@ pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
     let coverage = |outcomes: &[&Outcome]| mean(outcomes.iter().map(|outcome| outcome.end().coverage).collect());
     let modes = |outcomes: &[&Outcome]| mean(outcomes.iter().map(|outcome| outcome.end().modes as f64).collect());
     let mut text =
-        "| scenario | runs | failed | named | with coverage to lose | before it halved | first named at step (median) | first named as | \
-                    coverage then, of the best before (median) | coverage, modes at the end | with `heal=auto` | healed |\n"
+        "| scenario | runs | failed | named | first named at step (median) | first named as | with coverage to lose | \
+                    named before it halved | coverage then, of the best before (median) | coverage, modes at the end | with `heal=auto` | healed |\n"
             .to_owned();
     text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
     let (mut all_failed, mut all_named, mut all_losing, mut all_early) = (0, 0, 0, 0);
@@ -143,7 +144,7 @@ pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
         };
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {losing} | {early} | {step} | {} | {share} | {end} | {with} | {healed} of {} |",
+            "| {} | {} | {} | {} | {step} | {} | {losing} | {early} | {share} | {end} | {with} | {healed} of {} |",
             scenario.name,
             runs.len(),
             failed.len(),

@@ -8,15 +8,17 @@
 use super::{found, mean, overpowering};
 use crate::monitor::{Finding, Kind, SampleScores, Series, Severity, thousands};
 
-/// A best coverage below this share of real data's is none to fall from: what a generator draws while it begins to learn comes
+/// A best score below this share of real data's is none to fall from: what a generator draws while it begins to learn comes
 /// and goes.
-const LEAST_COVERAGE: f64 = 0.55;
-/// The same of the spread, which comes sooner: samples fall into groups before they are near any real example.
-const LEAST_SPREAD: f64 = 0.4;
+const LEAST_BEST: f64 = 0.4;
+/// Samples that have never covered more than this are near nothing, and fall into groups by chance.
+const NEAR: f64 = 0.1;
 /// Samples that cover less than this are not on their way either.
 const POOR: f64 = 0.25;
-/// What a score may be below its best, as a share of it: what is still being learnt goes up and down.
+/// What a score may be below its best, as a share of it, and at least as a share of real data's: what is still being learnt
+/// goes up and down, the more so the less is learnt.
 const SLACK: f64 = 0.25;
+const LEAST_SLACK: f64 = 0.18;
 /// The same while the discriminator is nearly always right: nothing drives samples back then.
 const SLACK_WON: f64 = 0.1;
 /// What it may be below in any case, in standard deviations of sets of real examples.
@@ -27,6 +29,9 @@ const TOLD: f64 = 0.2;
 const SEVERE: f64 = 0.5;
 /// The most that a single look adds: two are needed at least, whatever happened.
 const AT_ONCE: f64 = TOLD;
+/// The same while the discriminator is nearly always right: all may be gone at the next look, so that one is enough to tell of
+/// it, and two to do something.
+const AT_ONCE_WON: f64 = 0.4;
 /// The most that the sum comes to, so that what is over is soon forgotten.
 const REMEMBERED: f64 = 1.0;
 
@@ -76,23 +81,29 @@ fn falls(series: &Series) -> Vec<Fall> {
     let (Some(best), Some(expected), Some(now)) = (series.best, &series.expected, series.scores(1)) else {
         return Vec::new();
     };
-    type Score = (&'static str, f64, u64, fn(&SampleScores) -> f64);
+    if best.coverage < NEAR {
+        return Vec::new();
+    }
+    type Score = (&'static str, u64, fn(&SampleScores) -> f64);
     let [covered, spread] = series.best_steps;
     let scores: [Score; 2] = [
-        ("the share of held-back examples with a sample nearby", LEAST_COVERAGE, covered, |scores| scores.coverage),
-        ("the number of groups of real examples that samples fall into", LEAST_SPREAD, spread, |scores| scores.spread),
+        ("the share of held-back examples with a sample nearby", covered, |scores| scores.coverage),
+        ("the number of groups of real examples that samples fall into", spread, |scores| scores.spread),
     ];
-    let with_best = scores.into_iter().filter(|(_, least, _, score)| score(&best) >= *least);
+    let with_best = scores.into_iter().filter(|(_, _, score)| score(&best) >= LEAST_BEST);
     with_best
-        .map(|(what, _, best_step, score)| {
+        .map(|(what, best_step, score)| {
             let (best, noise) = (score(&best), DEVIATIONS * score(&expected.deviation));
             let first = series.looks.first().map_or(0, |look| look.step);
             let mut fall = Fall { what, best, best_step, now: score(&now[0]), sum: 0.0, since: best_step.max(first) };
             for look in series.looks.iter().filter(|look| look.step > best_step) {
                 let Some(scores) = &look.samples else { continue };
-                let slack = if overpowering::has_won(look) { SLACK_WON } else { SLACK };
-                let below = (best - score(scores) - noise.max(slack * best)) / best;
-                fall.sum = (fall.sum + below.min(AT_ONCE)).clamp(0.0, REMEMBERED);
+                let (slack, at_once) = match overpowering::has_won(look) {
+                    true => (SLACK_WON * best, AT_ONCE_WON),
+                    false => (LEAST_SLACK.max(SLACK * best), AT_ONCE),
+                };
+                let below = (best - score(scores) - noise.max(slack)) / best;
+                fall.sum = (fall.sum + below.min(at_once)).clamp(0.0, REMEMBERED);
                 if fall.sum == 0.0 {
                     fall.since = look.step;
                 }

@@ -76,11 +76,22 @@ fn a_fall_of_coverage_is_dropped_modes_before_it_has_halved() {
     let finding = dropped_modes::detect(&series(severe, won)).unwrap();
     assert!(finding.evidence.contains("of what other real examples reach; about step 1,"), "{}", finding.evidence);
     assert_eq!((finding.step, finding.since), (50 * severe, 50 * 41), "as when it was still within what varies");
+    // What is lost within a look is told at that look then, and is severe at the next.
+    let crash = |i: u64| with(i, |s| s.spread *= if i > 40 { 0.3 } else { 1.0 });
+    let won = |i: u64| Look { d_real: Some(0.98), d_fake: Some(0.02), loss_d: Some(0.05), ..crash(i) };
+    let told = |count: u64, look: &dyn Fn(u64) -> Look| {
+        kinds(&series(count, look))
+            .into_iter()
+            .find(|(kind, _)| *kind == Kind::DroppedModes)
+            .map(|(_, severity)| severity)
+    };
+    assert_eq!([41, 42].map(|count| told(count, &won)), [Some(Severity::Notice), Some(Severity::Severe)]);
+    assert_eq!([41, 42].map(|count| told(count, &crash)), [None, Some(Severity::Notice)]);
     // Groups tell as much where balls do not.
     let fewer = |i: u64| with(i, |scores| scores.spread *= if i > 40 { 0.5 } else { 1.0 });
     assert_eq!(kinds(&series(43, fewer)), [(Kind::DroppedModes, Severity::Severe)]);
     // Each score with its own best, whatever the other does meanwhile.
-    let earlier = |i: u64| with(i, |s| (s.spread, s.coverage) = (if i < 9 { 0.9 } else { 0.4 }, 0.1 + 0.02 * i as f64));
+    let earlier = |i: u64| with(i, |s| (s.spread, s.coverage) = (if i < 9 { 0.9 } else { 0.4 }, 0.02 * i as f64));
     let evidence = dropped_modes::detect(&series(40, earlier)).unwrap().evidence;
     assert!(evidence.contains("groups") && evidence.contains("about step 100 it was 0.90"), "{evidence}");
     // One bad look, a fall within the noise, and a lasting slight fall are different things.
@@ -111,24 +122,26 @@ fn a_fall_of_coverage_is_dropped_modes_before_it_has_halved() {
 
 #[test]
 fn what_is_still_being_learnt_comes_and_goes() {
-    // As `ring` is with two seeds of twenty: seven of eight modes for a while, at half of what is covered in the end.
+    // As `ring` is with two seeds of twenty: seven of eight modes for a while, when half is covered.
     let learning = |i: u64| {
         with(i, |s| {
             let grown = (0.018 * i as f64).min(0.95);
-            (s.coverage, s.spread) = if (26..32).contains(&i) { (0.55 * grown, 0.67) } else { (grown, 0.9) };
+            (s.coverage, s.spread) = if (26..32).contains(&i) { (0.6 * grown, 0.67) } else { (grown, 0.9) };
         })
     };
     assert!((1..=200).all(|count| kinds(&series(count, learning)).is_empty()));
+    // That is no licence to lose half of it, nor a fifth where the discriminator wins.
+    let half = |i: u64| with(i, |s| s.coverage = if i < 40 { 0.5 } else { 0.2 });
+    assert_eq!(kinds(&series(41, half)), [(Kind::DroppedModes, Severity::Notice)]);
+    let fifth = |i: u64| with(i, |s| s.coverage = if i < 40 { 0.52 } else { 0.4 });
+    let won = |i: u64| Look { d_real: Some(0.98), d_fake: Some(0.02), loss_d: Some(0.05), ..fifth(i) };
+    let is_named = |at: &Series| kinds(at).iter().any(|(kind, _)| *kind == Kind::DroppedModes);
+    assert!(!is_named(&series(60, fifth)) && is_named(&series(60, won)));
     // Samples that are near nothing fall into groups by chance; `grid` begins like that.
-    let nowhere = |i: u64| {
-        with(i, |s| {
-            (s.coverage, s.spread) = if i < 20 { (0.07, [0.8, 0.4, 0.7, 0.8][i as usize / 2 % 4]) } else { (0.9, 0.6) }
-        })
-    };
+    let nowhere = |i: u64| with(i, |s| (s.coverage, s.spread) = (0.09, if i < 20 { 0.8 } else { 0.4 }));
     assert!((1..=200).all(|count| kinds(&series(count, nowhere)).is_empty()));
-    // Of what is near, fewer groups are fewer modes, however little it covers.
-    let near = |i: u64| with(i, |s| (s.coverage, s.spread) = (0.2, if i < 20 { 0.9 } else { 0.3 }));
-    assert!(kinds(&series(30, near)).contains(&(Kind::DroppedModes, Severity::Severe)));
+    let near = |i: u64| with(i, |s| (s.coverage, s.spread) = (0.12, if i < 20 { 0.8 } else { 0.4 }));
+    assert!(is_named(&series(30, near)));
 }
 
 #[test]
@@ -142,12 +155,14 @@ fn blurred_samples_cover_much_and_are_no_best_to_fall_from() {
     };
     assert!((1..=200).all(|count| kinds(&series(count, sharper)).is_empty()));
     assert!(series(200, sharper).best.unwrap().coverage < 0.5);
-    // A little sharper is enough, however slowly.
-    let slowly = |i: u64| {
-        let share = ((i as f64 - 8.0) / 20.0).clamp(0.0, 1.0);
-        with(i, |s| (s.diversity, s.coverage) = (0.92 + 0.11 * share, (0.6 - 0.2 * share).min(0.08 * i as f64)))
+    // However often they get sharper, no more than that is forgiven.
+    let often = |i: u64| {
+        let share = (i.saturating_sub(40) as f64 / 150.0).min(1.0);
+        with(i, |s| (s.diversity, s.coverage) = (0.6 + 0.5 * share, 0.95 * (1.0 - 0.9 * share)))
     };
-    assert!((1..=200).all(|count| kinds(&series(count, slowly)).is_empty()));
+    let told = (1..=200).find(|count| !kinds(&series(*count, often)).is_empty()).unwrap();
+    let left = series(told, often).scores(1).unwrap()[0].coverage / 0.95;
+    assert!(left > 0.4, "look {told}: {left}");
     // What becomes more varied because it leaves the data falls all the same.
     let scattered = |i: u64| {
         with(i, |s| (s.diversity, s.coverage) = if i > 40 { (1.05, 0.2 * s.coverage) } else { (0.85, s.coverage) })
