@@ -403,6 +403,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_changed_on_the_way_is_told_of_each_run() {
+        let done = |step, back_to, changes: &[(&str, [&str; 2])]| Intervention {
+            step,
+            kind: galatea_train::Kind::DroppedModes,
+            evidence: String::new(),
+            back_to,
+            changes: changes.iter().map(|(key, values)| ((*key).to_owned(), values.map(str::to_owned))).collect(),
+        };
+        let mut healed = judged("a", "d", &[]);
+        healed.run.interventions = vec![done(110, 90, &[("r1", ["0.0", "1.0"])]), done(150, 0, &[])];
+        let said = notes(&[healed, judged("b", "d", &[])], &[]);
+        let told = "`a` went back, and on with other settings: after step 110 to step 90, with r1 0.0 -> 1.0; then after step \
+                    150 to the beginning, with the same settings";
+        assert_eq!(said, [told, "`a` has not been judged", "`b` has not been judged"]);
+    }
+
+    #[test]
     fn higher_and_like_real_numbers_are_ranked_as_they_should_be() {
         let of = |metric, a, b| {
             let read = [a, b].map(|value| judged("x", "d", &[reading(metric, value, 0.01, "f")]));
@@ -411,6 +428,7 @@ mod tests {
         assert_eq!(of("recall-k5-100-x", 0.9, 0.8), [Standing::Best, Standing::Worse]);
         assert_eq!(of("diversity-100-x", 0.9, 0.6), [Standing::Worse, Standing::Best]);
         assert_eq!(of("frechet-100-x", f64::NAN, 0.8), [Standing::Worse, Standing::Best]);
+        assert_eq!(of("class-kl-100-x", f64::NAN, f64::INFINITY), [Standing::Worse; 2]);
         assert_eq!(number_of("validation-recall-k5-900-digits-lenet"), "recall-k5");
     }
 }

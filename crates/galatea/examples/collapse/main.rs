@@ -36,7 +36,8 @@ cargo xtask collapse                 every scenario, ten seeds, with healing; a 
   --no-heal          leave the runs with `heal=auto` out
   --json FILE        write all that was measured there, too; runs that FILE has already, of whatever version, are
                      not run again
-  --replay           train nothing: what the rules as they are say of the looks that FILE has, without healing
+  --replay           train nothing: what the rules as they are say of the looks that FILE has; runs with healing stay
+                     as they went
   --list             the scenarios
 ";
 
@@ -155,7 +156,9 @@ fn replay(options: &Options, chosen: &[&Scenario]) {
     }
     let known = known(path);
     let is_meant = |run: &&Outcome| {
-        !run.healing && options.seeds.contains(&run.seed) && chosen.iter().any(|scenario| scenario.name == run.scenario)
+        (options.heal || !run.healing)
+            && options.seeds.contains(&run.seed)
+            && chosen.iter().any(|scenario| scenario.name == run.scenario)
     };
     let meant: Vec<&Outcome> = known.iter().filter(is_meant).collect();
     let outcomes: Vec<Outcome> = meant.iter().filter_map(|run| replay::again(run, &known)).collect();

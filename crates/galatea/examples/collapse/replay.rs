@@ -6,9 +6,12 @@ use galatea_train::Monitor;
 use crate::scenarios::{Scenario, Sort};
 use crate::{Outcome, resolve};
 
-/// A run without healing, as the monitor of now would have told it; `None` where its looks, or those of the healthy run that it
-/// goes on from, are not known.
+/// A run as the monitor of now would have told it, or, with healing, as it went; `None` where its looks, or those of the healthy
+/// run that it goes on from, are not known.
 pub(crate) fn again(outcome: &Outcome, known: &[Outcome]) -> Option<Outcome> {
+    if outcome.healing {
+        return Some(outcome.clone());
+    }
     let scenario = Scenario::named(&outcome.scenario).filter(|_| !outcome.looks.is_empty())?;
     let mut monitor = match scenario.sort {
         Sort::Later(control) => {
