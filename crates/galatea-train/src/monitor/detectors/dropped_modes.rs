@@ -25,6 +25,8 @@ const SLACK_WON: f64 = 0.1;
 const DEVIATIONS: f64 = 3.0;
 /// A fall is told when the sum of what looks are below that, as shares of the best, is above this.
 const TOLD: f64 = 0.2;
+/// The same while the discriminator is nearly always right, which healthy training hardly ever meets.
+const TOLD_WON: f64 = 0.1;
 /// A fall whose sum is above this is severe.
 const SEVERE: f64 = 0.5;
 /// The most that a single look adds: two are needed at least, whatever happened.
@@ -53,7 +55,8 @@ pub(super) fn is_falling(series: &Series) -> bool {
 
 fn fallen(series: &Series) -> Option<Finding> {
     let falls = falls(series);
-    let fall = falls.iter().filter(|fall| fall.sum > TOLD).reduce(|a, b| if b.sum > a.sum { b } else { a })?;
+    let told = if series.looks.last().is_some_and(overpowering::has_won) { TOLD_WON } else { TOLD };
+    let fall = falls.iter().filter(|fall| fall.sum > told).reduce(|a, b| if b.sum > a.sum { b } else { a })?;
     let severity = if fall.sum > SEVERE { Severity::Severe } else { Severity::Notice };
     let evidence = format!(
         "{} is {:.2} of what other real examples reach; about step {} it was {:.2}",
