@@ -306,6 +306,18 @@ fn what_was_not_looked_at_is_not_called_good() {
 }
 
 #[test]
+fn what_draws_nothing_is_not_asked_to() {
+    let folder = Folder::new();
+    let small = ["train", "encoder", "--steps", "2", "--set", "data.limit=60", "width=4", "batch=16", "eval.samples=0"];
+    let said = text(&folder.run(&small).stderr);
+    let use_it = "galatea eval OTHER --features trained --feature-weights ";
+    assert!(
+        said.contains(use_it) && said.contains("0001-encoder-digits") && !said.contains("galatea sample"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_flipped_bit_is_seen_and_the_checkpoint_before_is_taken() {
     let folder = Folder::new();
     folder.train(&[]);
