@@ -88,7 +88,7 @@ pub struct Series {
     /// How much samples differed when the coverage was best.
     #[serde(default)]
     pub diversity_then: Option<f64>,
-    /// The best coverage so far, blurred or not; 0 if it is not known.
+    /// The best coverage so far, blurred or not; that since then, if an earlier version has kept these looks.
     #[serde(default)]
     pub most_covered: f64,
     /// When the coverage and the spread were best, each for the first time.

@@ -155,11 +155,13 @@ fn replay(options: &Options, chosen: &[&Scenario]) {
         fail(&format!("there is no file `{}`: a run with `--json` and without `--replay` makes it", path.display()));
     }
     let known = known(path);
-    let is_meant = |run: &&Outcome| {
-        (options.heal || !run.healing)
-            && options.seeds.contains(&run.seed)
-            && chosen.iter().any(|scenario| scenario.name == run.scenario)
+    // Healthy runs are what others are compared with, whether asked for or not.
+    let is_asked_for = |run: &Outcome| {
+        let is_it = |scenario: &Scenario| scenario.name == run.scenario;
+        chosen.iter().any(|scenario| is_it(scenario) || scenario.control().is_some_and(is_it))
     };
+    let is_meant =
+        |run: &&Outcome| (options.heal || !run.healing) && options.seeds.contains(&run.seed) && is_asked_for(run);
     let meant: Vec<&Outcome> = known.iter().filter(is_meant).collect();
     let outcomes: Vec<Outcome> = meant.iter().filter_map(|run| replay::again(run, &known)).collect();
     outcomes.iter().for_each(|outcome| eprintln!("{}", table::line(outcome)));

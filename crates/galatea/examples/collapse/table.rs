@@ -36,8 +36,11 @@ impl Outcome {
         let step = self.findings.first()?.step;
         let first = || self.truths.iter().filter(|truth| truth.attempt == 0);
         let best = first().filter(|truth| truth.step <= step).map(|truth| truth.coverage).fold(0.0, f64::max);
-        // Where the truth was not measured at that step, that after it, which is no better than it was.
-        let now = first().find(|truth| truth.step >= step).or(first().next_back()).map_or(0.0, |truth| truth.coverage);
+        let before = first().rfind(|truth| truth.step <= step);
+        // Where the truth was not measured at that step, the worse of those before and after it.
+        let after = first().find(|truth| truth.step >= step).filter(|_| before.is_none_or(|truth| truth.step < step));
+        let now = before.into_iter().chain(after).map(|truth| truth.coverage).fold(f64::INFINITY, f64::min);
+        let now = if now.is_finite() { now } else { 0.0 };
         Some((step, (best >= NOTHING).then(|| now / best)))
     }
 }
@@ -112,6 +115,15 @@ pub(crate) fn table(scenarios: &[&Scenario], outcomes: &[Outcome]) -> String {
             continue;
         };
         let healthy = coverage(&of(control.name, false));
+        if healthy.is_nan() {
+            let _ = writeln!(
+                text,
+                "| {} | {} | no healthy runs to compare with | | | | | | | {end} | | |",
+                scenario.name,
+                runs.len()
+            );
+            continue;
+        }
         let failed: Vec<&&Outcome> = runs
             .iter()
             .filter(|run| run.error.is_some() || run.end().coverage.is_nan() || run.end().coverage < FAILED * healthy)

@@ -1,6 +1,6 @@
 //! Mode collapse: samples leave out much of what there is in the data.
 //!
-//! Either they have left out less before, or they have been alike from the beginning and do not spread. A fall is what scores
+//! Either they have left out less before, or they have been alike for long and do not spread. A fall is what scores
 //! are below their best, beyond what is usual, summed from look to look: after Page 1954, "Continuous inspection schemes",
 //! Biometrika 41, whose sum is of scores of a product's quality. Here less is usual while the discriminator wins, and the
 //! sum has an upper end.
@@ -29,10 +29,10 @@ const TOLD: f64 = 0.2;
 const TOLD_WON: f64 = 0.1;
 /// A fall whose sum is above this is severe.
 const SEVERE: f64 = 0.5;
-/// The most that a single look adds: two are needed at least, whatever happened.
+/// The most that a single look adds: two are needed at least, whatever happened,
 const AT_ONCE: f64 = TOLD;
-/// The same while the discriminator is nearly always right: all may be gone at the next look, so that one is enough to tell of
-/// it, and two to do something.
+/// unless the discriminator is nearly always right: all may be gone at the next look, so that one is enough to tell of it, and two
+/// to do something.
 const AT_ONCE_WON: f64 = 0.4;
 /// The most that the sum comes to, so that what is over is soon forgotten.
 const REMEMBERED: f64 = 1.0;
@@ -84,18 +84,20 @@ fn falls(series: &Series) -> Vec<Fall> {
     let (Some(best), Some(expected), Some(now)) = (series.best, &series.expected, series.scores(1)) else {
         return Vec::new();
     };
-    if best.coverage < NEAR {
+    // What has been forgiven to blurred samples is no reason to look away.
+    let most_covered = series.most_covered.max(best.coverage);
+    if most_covered < NEAR {
         return Vec::new();
     }
-    type Score = (&'static str, u64, fn(&SampleScores) -> f64);
+    type Score = (&'static str, f64, u64, fn(&SampleScores) -> f64);
     let [covered, spread] = series.best_steps;
     let scores: [Score; 2] = [
-        ("the share of held-back examples with a sample nearby", covered, |scores| scores.coverage),
-        ("the number of groups of real examples that samples fall into", spread, |scores| scores.spread),
+        ("the share of held-back examples with a sample nearby", most_covered, covered, |scores| scores.coverage),
+        ("the number of groups of real examples that samples fall into", best.spread, spread, |scores| scores.spread),
     ];
-    let with_best = scores.into_iter().filter(|(_, _, score)| score(&best) >= LEAST_BEST);
+    let with_best = scores.into_iter().filter(|(_, most, ..)| *most >= LEAST_BEST);
     with_best
-        .map(|(what, best_step, score)| {
+        .map(|(what, _, best_step, score)| {
             let (best, noise) = (score(&best), DEVIATIONS * score(&expected.deviation));
             let first = series.looks.first().map_or(0, |look| look.step);
             let mut fall = Fall { what, best, best_step, now: score(&now[0]), sum: 0.0, since: best_step.max(first) };

@@ -155,6 +155,19 @@ fn blurred_samples_cover_much_and_are_no_best_to_fall_from() {
     };
     assert!((1..=200).all(|count| kinds(&series(count, sharper)).is_empty()));
     assert!(series(200, sharper).best.unwrap().coverage < 0.5);
+    // That the rest is less than there is to fall from elsewhere is no reason to look away from it.
+    let crash = |i: u64| {
+        with(i, |s| {
+            (s.diversity, s.coverage) = match i {
+                0..=20 => (0.8, 0.6),
+                21..=40 => (1.0, 0.38),
+                _ => (1.0, 0.05),
+            }
+        })
+    };
+    assert_eq!(series(40, crash).best.unwrap().coverage, 0.38);
+    assert!((1..=40).all(|count| kinds(&series(count, crash)).is_empty()));
+    assert!(kinds(&series(45, crash)).iter().any(|(kind, _)| *kind == Kind::DroppedModes));
     // However often they get sharper, no more than that is forgiven.
     let often = |i: u64| {
         let share = (i.saturating_sub(40) as f64 / 150.0).min(1.0);
