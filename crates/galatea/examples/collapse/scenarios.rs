@@ -152,12 +152,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         settings: "width=16 max_width=64 conditional=no train.steps=1500 train.checkpoint_every=75 data.limit=6000",
     },
     Scenario {
-        name: "dcgan-later",
-        what: "after 1,500 healthy steps of it: no penalty, much momentum, rates that stay",
-        sort: Sort::Later("dcgan"),
-        settings: "r1=0 beta_1=0.9 schedule=constant",
-    },
-    Scenario {
         name: "dcgan-fading",
         what: "the same, with a penalty that fades away, much momentum, and rates that stay",
         sort: Sort::Provoked("dcgan"),
@@ -168,5 +162,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         what: "the same by plain minimax, without penalty and average, with much momentum and rates that stay",
         sort: Sort::Provoked("dcgan"),
         settings: "loss=minimax r1=0 beta_1=0.9 ema=0 schedule=constant",
+    },
+    Scenario {
+        name: "dcgan-later",
+        what: "after 1,500 healthy steps of the small convolutional GAN: no penalty, much momentum, rates that stay",
+        sort: Sort::Later("dcgan"),
+        settings: "r1=0 beta_1=0.9 schedule=constant",
     },
 ];

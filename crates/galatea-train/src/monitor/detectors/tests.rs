@@ -87,6 +87,10 @@ fn a_fall_of_coverage_is_dropped_modes_before_it_has_halved() {
     };
     assert_eq!([41, 42].map(|count| told(count, &won)), [Some(Severity::Notice), Some(Severity::Severe)]);
     assert_eq!([41, 42].map(|count| told(count, &crash)), [None, Some(Severity::Notice)]);
+    // A quarter is within what varies otherwise; half of what is told elsewhere is enough then.
+    let quarter = |i: u64| with(i, |s| s.coverage *= if i > 40 { 0.75 } else { 1.0 });
+    let won = |i: u64| Look { d_real: Some(0.98), d_fake: Some(0.02), loss_d: Some(0.05), ..quarter(i) };
+    assert_eq!((told(41, &won), told(41, &quarter)), (Some(Severity::Notice), None));
     // Groups tell as much where balls do not.
     let fewer = |i: u64| with(i, |scores| scores.spread *= if i > 40 { 0.5 } else { 1.0 });
     assert_eq!(kinds(&series(43, fewer)), [(Kind::DroppedModes, Severity::Severe)]);
