@@ -40,6 +40,10 @@ pub struct Look {
     /// Mean count of numbers of the latent vector that are in use since the last look.
     #[serde(default)]
     pub active_units: Option<f64>,
+    /// Whether it was taken out of turn, since the discriminator began to win; what steps report is then the mean of the newest
+    /// few.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub out_of_turn: bool,
 }
 
 impl Look {
@@ -94,17 +98,24 @@ pub struct Series {
     /// When the coverage and the spread were best, each for the first time.
     #[serde(default)]
     pub best_steps: [u64; 2],
-    /// The newest looks, oldest first.
+    /// The newest looks in turn, oldest first.
     #[serde(default)]
     pub looks: Vec<Look>,
+    /// Those out of turn since then.
+    #[serde(default)]
+    pub since: Vec<Look>,
     /// What to compare with.
     #[serde(skip)]
     pub expected: Option<Expected>,
 }
 
 impl Series {
-    /// Adds a look.
+    /// Adds a look. One out of turn counts until the next in turn.
     pub fn push(&mut self, look: Look) {
+        if look.out_of_turn {
+            return self.since.push(look);
+        }
+        self.since.clear();
         self.first.get_or_insert_with(|| look.clone());
         self.looks.push(look);
         if self.looks.len() > KEPT {
@@ -136,12 +147,17 @@ impl Series {
         best.duplicates = best.duplicates.min(median(|scores| scores.duplicates));
     }
 
-    /// The newest look's step; 0 before the first.
-    pub fn step(&self) -> u64 {
-        self.looks.last().map_or(0, |look| look.step)
+    /// The newest look, in turn or not.
+    pub fn newest(&self) -> Option<&Look> {
+        self.since.last().or(self.looks.last())
     }
 
-    /// The newest `count` looks; `None` if there are fewer.
+    /// The newest look's step; 0 before the first.
+    pub fn step(&self) -> u64 {
+        self.newest().map_or(0, |look| look.step)
+    }
+
+    /// The newest `count` looks in turn; `None` if there are fewer.
     pub fn last(&self, count: usize) -> Option<&[Look]> {
         self.looks.len().checked_sub(count).map(|first| &self.looks[first..])
     }

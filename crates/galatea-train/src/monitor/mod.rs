@@ -21,7 +21,7 @@ pub use finding::{Finding, Kind, Severity};
 pub use look::{Expected, Look, SampleScores, Series};
 pub use reference::Reference;
 
-use crate::{Error, Feed, Result};
+use crate::{Error, Feed, Result, plan::due};
 
 choice! {
     /// Whether something is done.
@@ -57,6 +57,13 @@ const MOST: usize = 512;
 const MOST_BYTES: usize = 32 << 20;
 /// Looks without a finding after which it is told again.
 const QUIET: u64 = 10;
+/// While the discriminator begins to win and there is something to lose, looks are so many times as close together, since modes may
+/// be gone within tens of steps then,
+const CLOSER: u64 = 5;
+/// but at least so many steps apart,
+const APART: u64 = 5;
+/// and only so often in a run, and once more for every so many looks in turn, so that they stay cheap.
+const SPARE: [u64; 2] = [12, 8];
 
 /// Watches one run.
 #[derive(Debug)]
@@ -73,6 +80,12 @@ pub struct Monitor {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct State {
     since: Sums,
+    /// What the newest steps have reported, oldest first: probabilities of real and generated examples, and the loss.
+    #[serde(default)]
+    lately: Vec<[f64; 3]>,
+    /// Looks out of turn so far.
+    #[serde(default)]
+    out_of_turn: u64,
     /// Shares of the groups that the samples of the last look fell into.
     #[serde(default)]
     groups: Vec<f64>,
@@ -143,26 +156,66 @@ impl Monitor {
         for (name, value) in &report.scalars {
             self.state.since.add(name, *value);
         }
+        if let [Some(real), Some(fake), Some(loss)] = ["d_real", "d_fake", "loss_d"].map(|name| report.get(name)) {
+            let (kept, lately) = (self.closer() as usize, &mut self.state.lately);
+            lately.push([real, fake, loss]);
+            lately.drain(..lately.len().saturating_sub(kept));
+        }
     }
 
-    /// Looks at the model after `step`. Gives the look, and what is newly found.
+    /// Steps between two looks out of turn.
+    fn closer(&self) -> u64 {
+        (self.every / CLOSER).max(APART)
+    }
+
+    /// A look out of turn without samples: what the newest steps have reported.
+    fn lately(&self, step: u64) -> Look {
+        let lately = &self.state.lately;
+        let mean = |which: usize| {
+            (!lately.is_empty()).then(|| lately.iter().map(|report| report[which]).sum::<f64>() / lately.len() as f64)
+        };
+        Look { step, d_real: mean(0), d_fake: mean(1), loss_d: mean(2), out_of_turn: true, ..Look::default() }
+    }
+
+    /// Whether to look after `step`, which has been noted: in turn, or out of turn, while the discriminator begins to win and there
+    /// is something to lose.
+    pub fn is_due(&self, step: u64) -> bool {
+        let State { lately, out_of_turn, series, .. } = &self.state;
+        let [spare, looks] = SPARE;
+        due(step, self.every)
+            || self.reference.is_some()
+                && lately.len() as u64 == self.closer()
+                && step >= series.step() + self.closer()
+                && *out_of_turn < spare + step / (looks * self.every)
+                && !self.state.is_severe(Kind::DroppedModes, step, QUIET * self.every)
+                && detectors::is_urgent(series, &self.lately(step))
+    }
+
+    /// Looks at the model after `step`, out of turn if it is not a multiple of [`every`](Self::every). Gives the look, and what is
+    /// newly found.
     ///
     /// # Errors
     /// If the model cannot be sampled, or a value of a sample is not finite ([`Error::Diverged`]).
     pub fn look(&mut self, session: &dyn Session, step: u64) -> Result<(Look, Vec<Finding>)> {
-        let since = std::mem::take(&mut self.state.since);
-        let mut look = Look {
-            step,
-            samples: None,
-            d_real: since.mean("d_real"),
-            d_fake: since.mean("d_fake"),
-            loss_d: since.mean("loss_d"),
-            loss_g: since.mean("loss_g"),
-            gradient_d: since.mean("gradient_d"),
-            gradient_g: since.mean("gradient_g"),
-            seen_above_unseen: self.judge(session, step)?,
-            kl: since.mean("kl"),
-            active_units: since.mean("active_units"),
+        let mut look = match due(step, self.every) {
+            true => {
+                let since = std::mem::take(&mut self.state.since);
+                Look {
+                    step,
+                    samples: None,
+                    d_real: since.mean("d_real"),
+                    d_fake: since.mean("d_fake"),
+                    loss_d: since.mean("loss_d"),
+                    loss_g: since.mean("loss_g"),
+                    gradient_d: since.mean("gradient_d"),
+                    gradient_g: since.mean("gradient_g"),
+                    seen_above_unseen: self.judge(session, step)?,
+                    kl: since.mean("kl"),
+                    active_units: since.mean("active_units"),
+                    out_of_turn: false,
+                }
+            }
+            false => self.lately(step),
         };
         if let Some(reference) = self.reference.as_ref().filter(|_| session.draws()) {
             let samples = session.sample(&SampleRequest::new(SEED, self.samples))?.values;
@@ -171,7 +224,9 @@ impl Monitor {
                 return Err(Error::Diverged { quantity, value, step, checkpoint: None });
             }
             let (scores, groups) = reference.score(&samples, &self.state.groups);
-            self.state.groups = groups;
+            if !look.out_of_turn {
+                self.state.groups = groups;
+            }
             look.samples = Some(scores);
         }
         let found = self.tell(look.clone());
@@ -181,10 +236,11 @@ impl Monitor {
     /// Takes note of a look, and gives what is newly found; [`look`](Self::look) does so by itself. Looks that were kept can be told
     /// again, in their order, to a new monitor of the same data and the same steps between looks.
     pub fn tell(&mut self, look: Look) -> Vec<Finding> {
-        let step = look.step;
+        let (step, in_turn) = (look.step, !look.out_of_turn);
+        self.state.out_of_turn += u64::from(look.out_of_turn);
         self.state.series.push(look);
         let found: Vec<Finding> = detectors::all(&self.state.series);
-        if found.is_empty() && detectors::is_healthy(&self.state.series) {
+        if in_turn && found.is_empty() && detectors::is_healthy(&self.state.series) {
             self.state.healthy = step;
         }
         let healthy = self.state.healthy;
@@ -245,6 +301,13 @@ impl Monitor {
 }
 
 impl State {
+    /// Whether this was told as severe, and not so long ago that it would be told again.
+    fn is_severe(&self, kind: Kind, step: u64, quiet: u64) -> bool {
+        let is_it =
+            |active: &Active| active.kind == kind && active.severity == Severity::Severe && step <= active.last + quiet;
+        self.active.iter().any(is_it)
+    }
+
     /// Whether this has not been told already, or not so severely. Takes note of it.
     fn is_new(&mut self, finding: &Finding, step: u64, quiet: u64) -> bool {
         match self.active.iter_mut().find(|active| active.kind == finding.kind) {

@@ -8,7 +8,7 @@ use toml::Value;
 use super::{Course, Outcome};
 use crate::{
     Checkpoint, Error, Event, Finding, HealMode, Intervention, Kind, Monitor, Result, Severity, checkpoint, heal,
-    heal::Known, monitor::Switch, plan::due,
+    heal::Known, monitor::Switch,
 };
 
 impl Course<'_> {
@@ -27,7 +27,7 @@ impl Course<'_> {
     pub(super) fn look(&mut self, report: &StepReport) -> Result<Option<Finding>> {
         let Some(monitor) = &mut self.monitor else { return Ok(None) };
         monitor.note(report);
-        if !due(self.progress.step, monitor.every()) {
+        if !monitor.is_due(self.progress.step) {
             return Ok(None);
         }
         let (look, found) = monitor.look(&*self.session, self.progress.step)?;

@@ -23,6 +23,8 @@ settings! {
         learning_rate_g: f64 = 0.001;
         /// Nothing helps against becoming alike.
         stubborn: bool = false;
+        /// The discriminator is nearly always right from step 150 on.
+        wins: bool = false;
     }
 }
 
@@ -81,7 +83,9 @@ impl Model for Frail {
         }
         let diverges = self.config.learning_rate_g > 0.01 && turn.step >= 90;
         let loss_g = if diverges { f64::INFINITY } else { 1.0 };
-        Ok(StepReport { scalars: vec![("d_real", 0.6), ("d_fake", 0.4), ("loss_d", 1.2), ("loss_g", loss_g)] })
+        let [d_real, d_fake, loss_d] =
+            if self.config.wins && turn.step > 150 { [0.98, 0.02, 0.05] } else { [0.6, 0.4, 1.2] };
+        Ok(StepReport { scalars: vec![("d_real", d_real), ("d_fake", d_fake), ("loss_d", loss_d), ("loss_g", loss_g)] })
     }
 
     fn sample(&self, request: &SampleRequest) -> Result<HostBatch> {
@@ -183,6 +187,30 @@ fn train_with(run: &Writer, config: &RunConfig, others: Vec<Box<dyn Observer>>) 
     galatea_train::train(&mut *session, &feed, config, run, &mut all, &AtomicBool::new(false))
 }
 
+/// What the monitor has measured.
+fn looks(run: &Run) -> Vec<Look> {
+    let log = std::fs::read_to_string(run.log_path()).unwrap();
+    let looks = log.lines().filter(|line| line.contains("\"event\":\"look\""));
+    looks.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Looks that were kept give the same findings again, and go on in another monitor.
+fn looks_tell_the_same_again(config: &RunConfig, run: &Run, summary: &Summary) {
+    let looks = looks(run);
+    let said = |findings: &[Finding]| {
+        let said = |f: &Finding| (f.kind, f.severity, f.step, f.since, f.evidence.clone());
+        findings.iter().map(said).collect::<Vec<_>>()
+    };
+    for cut in [0, looks.len() / 2] {
+        let [mut first, mut second] =
+            [(); 2].map(|()| Monitor::new(&config.monitor, &feed(), config.train.steps).unwrap());
+        let mut again: Vec<Finding> = looks[..cut].iter().flat_map(|look| first.tell(look.clone())).collect();
+        second.restore(&first.state()).unwrap();
+        again.extend(looks[cut..].iter().flat_map(|look| second.tell(look.clone())));
+        assert_eq!(said(&again), said(&summary.findings), "cut at {cut}");
+    }
+}
+
 /// Step, attempt and event of each line of the log.
 fn lines(run: &Run) -> Vec<(u64, u64, String)> {
     let text = std::fs::read_to_string(run.log_path()).unwrap();
@@ -206,13 +234,8 @@ fn collapse_is_named_before_coverage_has_halved() {
     let kinds: Vec<Kind> = summary.findings.iter().map(|finding| finding.kind).collect();
     assert!(kinds.starts_with(&[Kind::NearDuplicates, Kind::DroppedModes]), "{kinds:?}");
     let finding = &summary.findings[1];
-    let log = std::fs::read_to_string(run.log_path()).unwrap();
-    let coverage: Vec<(u64, f64)> = log
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .filter(|line| line["event"] == "look")
-        .map(|line| (line["step"].as_u64().unwrap(), line["samples"]["coverage"].as_f64().unwrap()))
-        .collect();
+    let coverage: Vec<(u64, f64)> =
+        looks(&run).iter().map(|look| (look.step, look.samples.unwrap().coverage)).collect();
     let best = coverage.iter().map(|(_, coverage)| *coverage).fold(0.0, f64::max);
     let at = |step: u64| coverage.iter().find(|(at, _)| *at == step).unwrap().1 / best;
     assert!(best > 0.8 && at(finding.step) > 0.5, "{} of {best} at {finding:?}", at(finding.step));
@@ -221,26 +244,36 @@ fn collapse_is_named_before_coverage_has_halved() {
     assert!(summary.findings.iter().any(|finding| finding.severity == Severity::Severe));
     assert!(summary.interventions.is_empty() && summary.step == 400);
     assert!(witness.has("found mode collapse (dropped modes) at"));
-    // Looks that were kept give the same findings again, and go on in another monitor.
-    let looks: Vec<Look> = log
-        .lines()
-        .filter(|line| line.contains("\"event\":\"look\""))
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let said = |findings: &[Finding]| {
-        let said = |f: &Finding| (f.kind, f.severity, f.step, f.since, f.evidence.clone());
-        findings.iter().map(said).collect::<Vec<_>>()
+    looks_tell_the_same_again(&config, &run, &summary);
+    assert_eq!(coverage.len(), 80, "every fifth step");
+}
+
+#[test]
+fn looks_are_closer_together_while_the_discriminator_wins_and_there_is_something_to_lose() {
+    let folder = tempfile::tempdir().unwrap();
+    let [lost, kept] = ["wins = true", "wins = true\nr1 = 1.0"].map(|settings| {
+        let config = frail(settings, "[monitor]\nevery = 40");
+        let run = create(folder.path(), &config);
+        let summary = train(&run, &config, &Witness::default()).unwrap();
+        looks_tell_the_same_again(&config, &run, &summary);
+        let (out_of_turn, in_turn): (Vec<Look>, Vec<Look>) = looks(&run).into_iter().partition(|look| look.out_of_turn);
+        let steps = |looks: &[Look]| looks.iter().map(|look| look.step).collect::<Vec<u64>>();
+        assert_eq!(steps(&in_turn), (40..=400).step_by(40).collect::<Vec<u64>>());
+        let mut other = Monitor::new(&config.monitor, &feed(), config.train.steps).unwrap();
+        let later: Vec<Finding> = in_turn.into_iter().flat_map(|look| other.tell(look)).collect();
+        (steps(&out_of_turn), summary.findings, later)
+    });
+    let told = |findings: &[Finding]| {
+        [Severity::Notice, Severity::Severe].map(|severity| {
+            let is_it = |finding: &&Finding| finding.kind == Kind::DroppedModes && finding.severity == severity;
+            findings.iter().find(is_it).map(|finding| finding.step)
+        })
     };
-    for cut in [0, looks.len() / 2] {
-        let [mut first, mut second] =
-            [(); 2].map(|()| Monitor::new(&config.monitor, &feed(), config.train.steps).unwrap());
-        let mut again: Vec<Finding> = looks[..cut].iter().flat_map(|look| first.tell(look.clone())).collect();
-        second.restore(&first.state()).unwrap();
-        again.extend(looks[cut..].iter().flat_map(|look| second.tell(look.clone())));
-        assert_eq!(said(&again), said(&summary.findings), "cut at {cut}");
-    }
-    let looks = lines(&run).iter().filter(|line| line.2 == "look").count();
-    assert_eq!(looks, 80, "every fifth step");
+    // As soon as it has won most of the newest eight steps; then every eight steps, and in turn, until it is told as severe.
+    assert_eq!(lost.0, [156, 168, 176, 184, 192, 208, 216, 224, 232, 248]);
+    assert_eq!((told(&lost.1), told(&lost.2)), ([Some(224), Some(248)], [Some(240), Some(280)]));
+    // Where nothing is lost, there are no more than so many.
+    assert_eq!((kept.0.len(), kept.1.len()), (13, 0), "{:?}", kept.1);
 }
 
 #[test]
@@ -307,19 +340,24 @@ fn what_would_have_ended_training_does_not_end_what_is_healed() {
 
 #[test]
 fn a_run_that_heals_goes_on_bit_for_bit_after_kills_and_is_repeated_by_its_config() {
+    goes_on_bit_for_bit_after_kills(&frail("", AUTO));
+    // The same with looks out of turn.
+    goes_on_bit_for_bit_after_kills(&frail("wins = true", &format!("{AUTO}\n[monitor]\nevery = 40")));
+}
+
+fn goes_on_bit_for_bit_after_kills(config: &RunConfig) {
     let folder = tempfile::tempdir().unwrap();
-    let config = frail("", AUTO);
-    let whole = create(folder.path(), &config);
-    let summary = train(&whole, &config, &Witness::default()).unwrap();
+    let whole = create(folder.path(), config);
+    let summary = train(&whole, config, &Witness::default()).unwrap();
     let done = &summary.interventions[0];
 
-    let broken = create(folder.path(), &config);
+    let broken = create(folder.path(), config);
     // Before it is found, between looks, at the finding, while it goes back, and after.
     for die_after in [33, 131, done.step - 1, done.step, done.back_to + 1, done.back_to + 30, 333] {
         let witness = Witness { die_after: Some(die_after), ..Witness::default() };
-        assert_eq!(train(&broken, &config, &witness).unwrap_err().to_string(), "killed", "{die_after}");
+        assert_eq!(train(&broken, config, &witness).unwrap_err().to_string(), "killed", "{die_after}");
     }
-    let again = train(&broken, &config, &Witness::default()).unwrap();
+    let again = train(&broken, config, &Witness::default()).unwrap();
     assert_eq!(weights(&whole), weights(&broken));
     assert_eq!((&again.findings, &again.interventions), (&summary.findings, &summary.interventions));
     assert_eq!(lines(&whole), lines(&broken));

@@ -115,8 +115,8 @@ impl Observer for Witness {
             Event::Started { .. } => self.measure(context)?,
             Event::Looked { look } => {
                 self.told.lock().unwrap().looks.push((*look).clone());
-                self.looks += 1;
-                if self.looks.is_multiple_of(EVERY) {
+                self.looks += u64::from(!look.out_of_turn);
+                if !look.out_of_turn && self.looks.is_multiple_of(EVERY) {
                     self.measure(context)?;
                 }
             }

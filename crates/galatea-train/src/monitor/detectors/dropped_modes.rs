@@ -48,14 +48,10 @@ pub(super) fn detect(series: &Series) -> Option<Finding> {
     fallen(series).or_else(|| never_spread(series))
 }
 
-/// Whether a score is on its way down, told or not.
-pub(super) fn is_falling(series: &Series) -> bool {
-    falls(series).iter().any(|fall| fall.sum > 0.0)
-}
-
-fn fallen(series: &Series) -> Option<Finding> {
+/// The finding of a fall, all that a look out of turn is taken for.
+pub(super) fn fallen(series: &Series) -> Option<Finding> {
     let falls = falls(series);
-    let told = if series.looks.last().is_some_and(overpowering::has_won) { TOLD_WON } else { TOLD };
+    let told = if series.newest().is_some_and(overpowering::has_won) { TOLD_WON } else { TOLD };
     let fall = falls.iter().filter(|fall| fall.sum > told).reduce(|a, b| if b.sum > a.sum { b } else { a })?;
     let severity = if fall.sum > SEVERE { Severity::Severe } else { Severity::Notice };
     let evidence = format!(
@@ -66,6 +62,16 @@ fn fallen(series: &Series) -> Option<Finding> {
         fall.best,
     );
     found(series, Kind::DroppedModes, severity, fall.since, evidence)
+}
+
+/// Whether there is something to fall from.
+pub(super) fn has_much_to_lose(series: &Series) -> bool {
+    !falls(series).is_empty()
+}
+
+/// Whether a score is on its way down, told or not.
+pub(super) fn is_falling(series: &Series) -> bool {
+    falls(series).iter().any(|fall| fall.sum > 0.0)
 }
 
 /// How far below its best a score has been since then.
@@ -81,7 +87,9 @@ struct Fall {
 
 /// Falls of the scores that have something to fall from.
 fn falls(series: &Series) -> Vec<Fall> {
-    let (Some(best), Some(expected), Some(now)) = (series.best, &series.expected, series.scores(1)) else {
+    let (Some(best), Some(expected), Some(now)) =
+        (series.best, &series.expected, series.newest().and_then(|look| look.samples))
+    else {
         return Vec::new();
     };
     // What has been forgiven to blurred samples is no reason to look away.
@@ -100,8 +108,8 @@ fn falls(series: &Series) -> Vec<Fall> {
         .map(|(what, _, best_step, score)| {
             let (best, noise) = (score(&best), DEVIATIONS * score(&expected.deviation));
             let first = series.looks.first().map_or(0, |look| look.step);
-            let mut fall = Fall { what, best, best_step, now: score(&now[0]), sum: 0.0, since: best_step.max(first) };
-            for look in series.looks.iter().filter(|look| look.step > best_step) {
+            let mut fall = Fall { what, best, best_step, now: score(&now), sum: 0.0, since: best_step.max(first) };
+            for look in series.looks.iter().chain(&series.since).filter(|look| look.step > best_step) {
                 let Some(scores) = &look.samples else { continue };
                 let (slack, at_once) = match overpowering::has_won(look) {
                     true => (SLACK_WON * best, AT_ONCE_WON),

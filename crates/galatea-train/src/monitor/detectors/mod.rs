@@ -35,7 +35,16 @@ pub(super) fn is_healthy(series: &Series) -> bool {
 
 /// All that is wrong now.
 pub(super) fn all(series: &Series) -> Vec<Finding> {
-    DETECTORS.iter().filter_map(|detect| detect(series)).collect()
+    match series.since.is_empty() {
+        true => DETECTORS.iter().filter_map(|detect| detect(series)).collect(),
+        // The others wait for so many looks in turn.
+        false => dropped_modes::fallen(series).into_iter().collect(),
+    }
+}
+
+/// Whether to look out of turn when the newest steps report this: the discriminator begins to win, and there is something to lose.
+pub(super) fn is_urgent(series: &Series, lately: &Look) -> bool {
+    overpowering::is_ahead(lately) && dropped_modes::has_much_to_lose(series)
 }
 
 /// A finding at the newest look.

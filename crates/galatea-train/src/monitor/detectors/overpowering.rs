@@ -14,6 +14,14 @@ const LOOKS: [usize; 2] = [5, 10];
 /// Samples that cover more than this share of what real examples do, and spread over as much, are good all the same.
 const GOOD: f64 = 0.5;
 
+/// The difference from which on it is on its way there.
+const AHEAD: f64 = 0.75;
+
+/// Whether the discriminator is about to win, or has.
+pub(super) fn is_ahead(look: &Look) -> bool {
+    look.gap().is_some_and(|gap| gap > AHEAD) && look.loss_d.is_some_and(|loss| loss >= 0.0)
+}
+
 /// Whether the discriminator was nearly always right since the last look.
 pub(super) fn has_won(look: &Look) -> bool {
     look.gap().is_some_and(|gap| gap > GAP) && look.loss_d.is_some_and(|loss| (0.0..LOSS).contains(&loss))
