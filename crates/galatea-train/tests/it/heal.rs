@@ -251,7 +251,7 @@ fn collapse_is_named_before_coverage_has_halved() {
 #[test]
 fn looks_are_closer_together_while_the_discriminator_wins_and_there_is_something_to_lose() {
     let folder = tempfile::tempdir().unwrap();
-    let [lost, kept] = ["wins = true", "wins = true\nr1 = 1.0"].map(|settings| {
+    let [plain, lost, kept] = ["", "wins = true", "wins = true\nr1 = 1.0"].map(|settings| {
         let config = frail(settings, "[monitor]\nevery = 40");
         let run = create(folder.path(), &config);
         let summary = train(&run, &config, &Witness::default()).unwrap();
@@ -260,8 +260,9 @@ fn looks_are_closer_together_while_the_discriminator_wins_and_there_is_something
         let steps = |looks: &[Look]| looks.iter().map(|look| look.step).collect::<Vec<u64>>();
         assert_eq!(steps(&in_turn), (40..=400).step_by(40).collect::<Vec<u64>>());
         let mut other = Monitor::new(&config.monitor, &feed(), config.train.steps).unwrap();
-        let later: Vec<Finding> = in_turn.into_iter().flat_map(|look| other.tell(look)).collect();
-        (steps(&out_of_turn), summary.findings, later)
+        let later: Vec<Finding> = in_turn.iter().flat_map(|look| other.tell(look.clone())).collect();
+        let seen: Vec<_> = in_turn.iter().map(|look| look.samples).collect();
+        (steps(&out_of_turn), summary.findings, later, seen)
     });
     let told = |findings: &[Finding]| {
         [Severity::Notice, Severity::Severe].map(|severity| {
@@ -272,6 +273,7 @@ fn looks_are_closer_together_while_the_discriminator_wins_and_there_is_something
     // As soon as it has won most of the newest eight steps; then every eight steps, and in turn, until it is told as severe.
     assert_eq!(lost.0, [156, 168, 176, 184, 192, 208, 216, 224, 232, 248]);
     assert_eq!((told(&lost.1), told(&lost.2)), ([Some(224), Some(248)], [Some(240), Some(280)]));
+    assert!(plain.0.is_empty() && plain.3 == lost.3, "what is seen in turn does not depend on what is seen between");
     // Where nothing is lost, there are no more than so many.
     assert_eq!((kept.0.len(), kept.1.len()), (13, 0), "{:?}", kept.1);
 }
