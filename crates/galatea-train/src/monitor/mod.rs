@@ -60,8 +60,8 @@ const QUIET: u64 = 10;
 /// While the discriminator begins to win and there is something to lose, looks are so many times as close together, since modes may
 /// be gone within tens of steps then,
 const CLOSER: u64 = 5;
-/// but at least so many steps apart,
-const APART: u64 = 5;
+/// but at least and at most so many steps apart, which is also how many reports a checkpoint keeps,
+const APART: [u64; 2] = [5, 20];
 /// and only so often in a run, and once more for every so many looks in turn, so that they stay cheap.
 const SPARE: [u64; 2] = [12, 8];
 
@@ -165,7 +165,8 @@ impl Monitor {
 
     /// Steps between two looks out of turn.
     fn closer(&self) -> u64 {
-        (self.every / CLOSER).max(APART)
+        let [least, most] = APART;
+        (self.every / CLOSER).clamp(least, most)
     }
 
     /// A look out of turn without samples: what the newest steps have reported.

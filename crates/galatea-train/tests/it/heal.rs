@@ -443,4 +443,10 @@ fn the_interval_of_looks_depends_on_the_plan_only() {
     let feed = Feed::new(data, (0..90).collect()).unwrap();
     let every = |steps| galatea_train::Monitor::new(&MonitorOptions::default(), &feed, steps).unwrap().every();
     assert_eq!([100, 8_000, 12_000, 1_000_000].map(every), [25, 40, 60, 100]);
+    // However seldom it looks, it remembers no more than few steps.
+    let seldom = MonitorOptions { every: 1_000_000_000, ..MonitorOptions::default() };
+    let mut monitor = Monitor::new(&seldom, &feed, 1_000_000).unwrap();
+    let report = StepReport { scalars: vec![("d_real", 0.9), ("d_fake", 0.1), ("loss_d", 0.2)] };
+    (0..5_000).for_each(|_| monitor.note(&report));
+    assert!(monitor.state().len() < 2_000, "{}", monitor.state().len());
 }
