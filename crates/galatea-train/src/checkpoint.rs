@@ -231,19 +231,27 @@ fn save_as(
     written.map(|()| path)
 }
 
+/// Whether there is a checkpoint of `step` in any course of training by `plan`, however often it was interrupted.
+pub(crate) fn is_regular(step: u64, plan: &Plan) -> bool {
+    step == 0 || plan::due(step, plan.checkpoint_every)
+}
+
 /// Removes checkpoints that the plan does not keep, once the one of `newest` is in place. Later ones go too: training
-/// went back before them. Of each step in `also`, the newest checkpoint up to it is kept.
+/// went back before them. `healing` may go back: of each of its steps, the newest checkpoint up to it is kept, and none
+/// but those of [`is_regular`] count, so that what is kept does not depend on interruptions.
 ///
 /// # Errors
 /// If a folder cannot be removed.
-pub fn prune(run: &Writer, newest: u64, plan: &Plan, also: &[u64]) -> Result<()> {
+pub fn prune(run: &Writer, newest: u64, plan: &Plan, healing: Option<&[u64]>) -> Result<()> {
     let all = list(run)?;
-    let upto = all.partition_point(|(step, _)| *step <= newest);
-    let first_kept = upto.saturating_sub(plan.keep_last.max(1));
-    let also: Vec<usize> =
-        also.iter().filter_map(|also| all.partition_point(|(step, _)| step <= also).checked_sub(1)).collect();
-    for (i, (step, path)) in all.iter().enumerate() {
-        if (i < first_kept && !plan::due(*step, plan.keep_every) && !also.contains(&i)) || i >= upto {
+    let counts = |step: &u64| *step <= newest && (healing.is_none() || is_regular(*step, plan));
+    let regular: Vec<u64> = all.iter().map(|(step, _)| *step).filter(counts).collect();
+    let mut kept = regular[regular.len().saturating_sub(plan.keep_last.max(1))..].to_vec();
+    kept.extend(regular.iter().filter(|step| plan::due(**step, plan.keep_every)));
+    let before = |at: &u64| regular.iter().rev().find(|step| *step <= at);
+    kept.extend(healing.unwrap_or_default().iter().filter_map(before));
+    for (step, path) in &all {
+        if *step != newest && !kept.contains(step) {
             // Renamed first, so that a kill does not leave half of it under its name.
             let aside = path.with_file_name(format!("{ASIDE}{}", folder_name(*step)));
             fs::rename(path, &aside).map_err(|error| Error::io("remove", path, error))?;

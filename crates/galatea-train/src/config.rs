@@ -50,13 +50,13 @@ pub struct DataConfig {
 
 /// Keys below these cannot change the weights. Where the data lie is one of them: what they hold is compared by their
 /// fingerprint.
-const FREE: &[&str] = &[
-    "galatea",
-    "eval",
-    "data.source",
-    "data.memory_mib",
-    "train.minutes",
-    "train.log_every",
+const FREE: &[&str] = &["galatea", "eval", "data.source", "data.memory_mib", "train.minutes", "train.log_every"];
+
+/// Nor can these, unless something is done about what is seen: training goes back to checkpoints, and a grid of samples may be where
+/// an infinite value is met.
+const FREE_IF_LEFT_ALONE: &[&str] = &[
+    "monitor",
+    "heal",
     "train.sample_every",
     "train.checkpoint_every",
     "train.keep_last",
@@ -124,8 +124,7 @@ impl RunConfig {
         let is_below = |key: &str, all: &[&str]| all.iter().any(|at| key.strip_prefix(at).is_some_and(is_end_of_key));
         flat.retain(|key, _| !is_below(key, FREE));
         if self.heal.mode == HealMode::Off {
-            // Being watched changes nothing; what is done about it does.
-            flat.retain(|key, _| !is_below(key, &["monitor", "heal"]));
+            flat.retain(|key, _| !is_below(key, FREE_IF_LEFT_ALONE));
         }
         flat
     }
@@ -223,6 +222,19 @@ mod tests {
         assert!(!changed(|c| c.data.source = "elsewhere".into()));
         assert!(!changed(|c| c.monitor.every = 7) && !changed(|c| c.heal.max = 7));
         assert!(changed(|c| c.heal.mode = HealMode::Auto));
+        // Healing goes back to checkpoints.
+        let changes: [fn(&mut RunConfig); 3] =
+            [|c| c.train.checkpoint_every = 7, |c| c.train.keep_last = 7, |c| c.train.sample_every = 7];
+        for change in changes {
+            let same: fn(&mut RunConfig) = |_| ();
+            let [healed, other] = [same, change].map(|change| {
+                let mut config = config();
+                config.heal.mode = HealMode::Auto;
+                change(&mut config);
+                config.hash()
+            });
+            assert!(healed != other && !changed(change));
+        }
         // Only whole names are free.
         assert!(changed(|c| drop(c.data.options.insert("source_kind".into(), "x".into()))));
     }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    ops::Range,
     sync::{
         Arc, Mutex,
         mpsc::{Receiver, sync_channel},
@@ -67,23 +68,29 @@ impl Feed {
         Self { held_back: indices.into(), ..self }
     }
 
-    /// At most `count` of the examples as they are in the data, from everywhere in it, in an order without a pattern.
+    /// Examples as they are in the data, from everywhere in it, in an order without a pattern: those in `places` of that order,
+    /// as far as there are so many.
     ///
     /// # Errors
     /// If an example cannot be read.
-    pub fn some_trained_on(&self, count: usize) -> Result<HostBatch> {
-        Ok(self.data.batch(&some(&self.indices, count))?)
+    pub fn some_trained_on(&self, places: Range<usize>) -> Result<HostBatch> {
+        Ok(self.data.batch(&some(&self.indices, places))?)
     }
 
     /// The same of those that are never trained on; `None` if there are none.
     ///
     /// # Errors
     /// If an example cannot be read.
-    pub fn some_held_back(&self, count: usize) -> Result<Option<HostBatch>> {
+    pub fn some_held_back(&self, places: Range<usize>) -> Result<Option<HostBatch>> {
         match self.held_back.is_empty() {
             true => Ok(None),
-            false => Ok(Some(self.data.batch(&some(&self.held_back, count))?)),
+            false => Ok(Some(self.data.batch(&some(&self.held_back, places))?)),
         }
+    }
+
+    /// Number of examples that are never trained on.
+    pub fn held_back(&self) -> usize {
+        self.held_back.len()
     }
 
     /// What the examples come from.
@@ -150,11 +157,10 @@ impl fmt::Debug for Feed {
     }
 }
 
-/// At most `count` of `indices`.
-fn some(indices: &[usize], count: usize) -> Vec<usize> {
-    let mut order = shuffled(indices, 0, 0);
-    order.truncate(count);
-    order
+/// Those of `indices` in these places of an order without a pattern.
+fn some(indices: &[usize], places: Range<usize>) -> Vec<usize> {
+    let order = shuffled(indices, 0, 0);
+    order[places.start.min(order.len())..places.end.min(order.len())].to_vec()
 }
 
 /// Fisher and Yates' shuffle.

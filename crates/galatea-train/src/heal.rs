@@ -43,6 +43,9 @@ pub struct Intervention {
     pub evidence: String,
     /// The step of the checkpoint that training went back to; 0 is the beginning.
     pub back_to: u64,
+    /// Which of the remedies for this kind it was, from 0 on.
+    #[serde(default)]
+    pub remedy: usize,
     /// Settings that were changed: what they were and what they are, as in TOML.
     pub changes: BTreeMap<String, [String; 2]>,
 }
@@ -201,30 +204,41 @@ fn remedies(kind: Kind) -> &'static [&'static [Change]] {
     match kind {
         Kind::DroppedModes | Kind::NearDuplicates => &[FIRST, &[SLOWER_G, SLOWER_D], &[SEEKING, NOISE], &[PACK]],
         Kind::Overpowering => &[FAIR, &[SLOWER_D], &[NOISE, SMOOTHING], &[SLOWER_G, SLOWER_D]],
-        Kind::Divergence => {
-            &[&[USUAL_G, USUAL_D, SLOWER, MOMENTUM], &[SLOWER_G, SLOWER_D], &[CLIP, R1], &[SLOWER_G, SLOWER_D, SLOWER]]
-        }
+        Kind::Divergence => &[&[USUAL_G, USUAL_D, SLOWER, MOMENTUM], &[SLOWER_G, SLOWER_D], &[CLIP, R1]],
         Kind::Oscillation => &[FIRST, &[SLOWER_G, SLOWER_D]],
         Kind::PosteriorCollapse => &[&[LOWER_BETA, WARM_UP], &[FREE_BITS], &[SLOWER]],
-        Kind::Overfitting => &[&[AUGMENT], &[R1, NOISE], &[SMOOTHING, SLOWER_D]],
+        Kind::Overfitting => &[&[R1], &[AUGMENT], &[NOISE], &[SMOOTHING, SLOWER_D]],
     }
 }
 
-/// The interventions that may help a model with these settings, best first, each as its changes.
-pub(crate) fn options(kind: Kind, known: Known<'_>) -> Vec<Vec<(&'static str, Value)>> {
+/// Changes that are made together: keys and their new values.
+type Changes = Vec<(&'static str, Value)>;
+
+/// The interventions that may help a model with these settings, best first: the number of the remedy, and its changes.
+pub(crate) fn options(kind: Kind, known: Known<'_>) -> Vec<(usize, Changes)> {
     let of = |change: &Change| Some((change.key, (change.to)(known.all.get(change.key)?, known)?));
-    let lines = remedies(kind).iter().map(|line| line.iter().filter_map(of).collect::<Vec<_>>());
-    lines.filter(|changes| !changes.is_empty()).collect()
+    let lines = remedies(kind).iter().map(|line| line.iter().filter_map(of).collect::<Changes>());
+    lines.enumerate().filter(|(_, changes)| !changes.is_empty()).collect()
+}
+
+/// The same, those first that have been tried least often: a rate can be halved many times, and nothing else would ever be
+/// tried.
+pub(crate) fn untried(kind: Kind, known: Known<'_>, before: &[Intervention]) -> Vec<(usize, Changes)> {
+    let mut options = options(kind, known);
+    let is_it =
+        |done: &&Intervention, remedy: usize| done.kind == kind && done.remedy == remedy && !done.changes.is_empty();
+    options.sort_by_key(|(remedy, _)| before.iter().filter(|done| is_it(done, *remedy)).count());
+    options
 }
 
 /// What a person can do, in a sentence; empty if nothing is known.
 pub(crate) fn hint(kind: Kind, known: Known<'_>) -> String {
     let options = options(kind, known);
-    let show = |changes: &Vec<(&str, Value)>| {
+    let show = |changes: &Changes| {
         changes.iter().map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"'))).collect::<Vec<_>>()
     };
     match options.first() {
-        Some(first) => format!(
+        Some((_, first)) => format!(
             "in a new run, `--set {}` usually helps; with `--set heal=auto` a run goes back to before it happened and \
              changes such settings by itself",
             show(first).join(" ")
@@ -281,7 +295,8 @@ mod tests {
     }
 
     fn keys(kind: Kind, settings: &Table) -> Vec<Vec<&'static str>> {
-        options(kind, known(settings)).iter().map(|changes| changes.iter().map(|(key, _)| *key).collect()).collect()
+        let options = options(kind, known(settings));
+        options.iter().map(|(_, changes)| changes.iter().map(|(key, _)| *key).collect()).collect()
     }
 
     #[test]
@@ -320,7 +335,7 @@ mod tests {
     fn a_slope_is_bounded_as_is_usual_and_not_twice() {
         let mut settings = listing();
         let r1 = |settings: &Table| {
-            let all = options(Kind::DroppedModes, known(settings)).into_iter().flatten();
+            let all = options(Kind::DroppedModes, known(settings)).into_iter().flat_map(|(_, changes)| changes);
             all.filter(|(key, _)| *key == "r1").map(|(_, value)| value).next()
         };
         assert_eq!(r1(&settings), Some(Value::Float(0.03)));
@@ -330,12 +345,12 @@ mod tests {
 
     #[test]
     fn what_is_changed_becomes_what_is_usual() {
-        let first = options(Kind::DroppedModes, known(&listing())).swap_remove(0);
+        let first = options(Kind::DroppedModes, known(&listing())).swap_remove(0).1;
         let of = |key: &str| first.iter().find(|(known, _)| *known == key).map(|(_, value)| value.clone());
         assert_eq!((of("loss"), of("beta_1")), (Some("hinge".into()), Some(Value::Float(0.0))));
         let settings = listing();
         let unknown = Known { all: &settings, usual: &Table::new() };
-        let first = options(Kind::DroppedModes, unknown).swap_remove(0);
+        let first = options(Kind::DroppedModes, unknown).swap_remove(0).1;
         let of = |key: &str| first.iter().find(|(known, _)| *known == key).map(|(_, value)| value.clone());
         assert_eq!((of("loss"), of("beta_1")), (Some("non-saturating".into()), Some(Value::Float(0.5))));
     }
@@ -346,7 +361,7 @@ mod tests {
         settings.insert("learning_rate_g".into(), Value::Float(2e-4));
         settings.insert("learning_rate_d".into(), Value::Float(2e-3));
         let rate = |kind, key: &str| {
-            let first = options(kind, known(&settings)).swap_remove(0);
+            let first = options(kind, known(&settings)).swap_remove(0).1;
             first.into_iter().find(|(known, _)| *known == key).and_then(|(_, value)| value.as_float())
         };
         assert_eq!(rate(Kind::Overpowering, "learning_rate_g"), Some(1e-3));
@@ -359,7 +374,7 @@ mod tests {
     fn rates_out_of_proportion_become_the_usual_ones() {
         let mut settings = listing();
         let rates = |settings: &Table, kind| -> Vec<(&'static str, f64)> {
-            let first = options(kind, known(settings)).into_iter().next().unwrap_or_default();
+            let (_, first) = options(kind, known(settings)).into_iter().next().unwrap_or_default();
             let rates = first.into_iter().filter(|(key, _)| key.starts_with("learning_rate"));
             rates.map(|(key, value)| (key, value.as_float().unwrap())).collect()
         };
@@ -379,7 +394,7 @@ mod tests {
         let change = |key: &str, old: &str, new: &str| {
             let changes = [(key.to_owned(), [old.to_owned(), new.to_owned()])].into();
             let (kind, evidence) = (Kind::Divergence, String::new());
-            Intervention { step: 1_500, kind, evidence, back_to: 1_000, changes }
+            Intervention { step: 1_500, kind, evidence, back_to: 1_000, remedy: 0, changes }
         };
         let all = [change("r1", "0.0", "1.0"), change("r1", "1.0", "2.5"), change("loss", "\"minimax\"", "\"hinge\"")];
         let mut settings = listing();
@@ -391,12 +406,32 @@ mod tests {
     }
 
     #[test]
+    fn what_was_tried_least_comes_first() {
+        let mut settings = listing();
+        let mut done: Vec<Intervention> = Vec::new();
+        let mut tried = |kind: Kind, settings: &mut Table| {
+            let (remedy, changes) = untried(kind, known(settings), &done).swap_remove(0);
+            let old = |key: &str| settings.get(key).map(Value::to_string).unwrap_or_default();
+            let changes = changes.iter().map(|(key, new)| ((*key).to_owned(), [old(key), new.to_string()])).collect();
+            done.push(Intervention { step: 9, kind, evidence: String::new(), back_to: 0, remedy, changes });
+            apply(settings, &done[done.len() - 1..]);
+            remedy
+        };
+        // What is usual, lower rates, noise; all have been tried then, and rates can still be lowered.
+        assert_eq!([(); 5].map(|()| tried(Kind::DroppedModes, &mut settings)), [0, 1, 2, 1, 1]);
+        assert_eq!(tried(Kind::Overpowering, &mut settings), 0, "each kind has its own");
+        let number = |key: &str| settings[key].as_float();
+        assert_eq!((number("instance_noise"), number("learning_rate_d")), (Some(0.1), Some(1.25e-5)));
+    }
+
+    #[test]
     fn what_is_soon_wrong_again_was_spoiled() {
         let done = |back_to| Intervention {
             step: 1_000,
             kind: Kind::Overpowering,
             evidence: String::new(),
             back_to,
+            remedy: 0,
             changes: BTreeMap::new(),
         };
         let at = |back_to, kind, step| was_spoiled(&[done(back_to)], kind, step);

@@ -3,7 +3,8 @@
 use crate::{Error, Result};
 
 galatea_data::settings! {
-    /// How long to train, and what to write on the way (`train.KEY`). Only `steps` plays a part in what is learnt.
+    /// How long to train, and what to write on the way (`train.KEY`). Only `steps` plays a part in what is learnt;
+    /// with `heal=auto`, what checkpoints there are does, too.
     pub struct Plan {
         /// Training steps, which schedules are laid over; 0 leaves the number to the family and its preset.
         steps: u64 = 0, in 0..=4_000_000_000;

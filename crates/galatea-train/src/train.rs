@@ -365,14 +365,15 @@ impl Course<'_> {
     fn save(&mut self) -> Result<()> {
         self.progress.seconds = self.seconds();
         let parts = self.session.parts();
-        self.watch.monitor = self.monitor.as_ref().map(Monitor::state).unwrap_or_default();
+        self.watch.monitor = self.monitor.as_ref().map(Monitor::state).transpose()?.unwrap_or_default();
         let about = (&self.data, &self.watch);
         let path = checkpoint::save(self.run, &self.progress, &self.config, about, &parts)?;
         self.saved = Some((self.progress.step, path.clone()));
         let also = match (&self.monitor, self.config.heal.mode) {
-            (Some(monitor), HealMode::Auto) => &monitor.worth_keeping()[..],
-            _ => &[],
+            (Some(monitor), HealMode::Auto) => Some(monitor.worth_keeping()),
+            _ => None,
         };
+        let also = also.as_ref().map(|steps| &steps[..]);
         if let Err(error) = checkpoint::prune(self.run, self.progress.step, &self.config.train, also) {
             self.announce(&Event::Warning { text: &error.to_string() })?;
         }

@@ -409,6 +409,7 @@ mod tests {
             kind: galatea_train::Kind::DroppedModes,
             evidence: String::new(),
             back_to,
+            remedy: 0,
             changes: changes.iter().map(|(key, values)| ((*key).to_owned(), values.map(str::to_owned))).collect(),
         };
         let mut healed = judged("a", "d", &[]);

@@ -19,7 +19,8 @@ pub struct Look {
     pub step: u64,
     /// What samples are like; `None` if there are too few real examples to compare with.
     pub samples: Option<SampleScores>,
-    /// Mean probability that the discriminator gave real examples since the last look.
+    /// Mean probability that the discriminator gave real examples since the last look; of a look out of turn, this and the next two
+    /// are means over the newest few steps.
     pub d_real: Option<f64>,
     /// The same for generated ones.
     pub d_fake: Option<f64>,
@@ -32,7 +33,7 @@ pub struct Look {
     /// Mean norm of the generator's gradient since the last look.
     pub gradient_g: Option<f64>,
     /// Share of pairs of a training example and another in which the discriminator takes the former for more real: 0.5 if
-    /// it does not know them apart.
+    /// it does not know them apart. It is the area under the curve (AUC) of a test of membership.
     pub seen_above_unseen: Option<f64>,
     /// Mean divergence of latent vectors from the prior since the last look, in nats.
     #[serde(default)]
@@ -66,7 +67,8 @@ pub struct SampleScores {
     pub spread: f64,
     /// Share of samples that are near a real example.
     pub fidelity: f64,
-    /// Share of samples that would have to go to another group to make the shares what they were at the last look.
+    /// Total variation distance of the groups' shares from those at the last look in turn: the share of samples that would
+    /// have to go to another group to make them equal.
     pub moved: f64,
 }
 

@@ -1,8 +1,9 @@
 //! The monitor: looks at training every so many steps, and names what goes wrong while it goes wrong.
 //!
 //! A look draws a small set of samples, always from the same seeds, and compares it with real examples that training does
-//! not see ([`Reference`]); it asks the discriminator, where there is one, about examples that it has seen and others; and
-//! it averages what the steps since the last look have reported. Detectors, one file each in `detectors/`, are pure
+//! not see; it asks the discriminator, where there is one, about examples that it has seen and others; and
+//! it averages what the steps since the last look have reported. While the discriminator begins to win, it looks between as
+//! well, out of turn. Detectors, one file each in `detectors/`, are pure
 //! functions of the looks so far. Everything is a function of settings, data and step, so a run that is repeated or
 //! resumed is told the same.
 
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use finding::{Finding, Kind, Severity};
 pub use look::{Expected, Look, SampleScores, Series};
-pub use reference::Reference;
+use reference::{Points, Reference};
 
 use crate::{Error, Feed, Result, plan::due};
 
@@ -38,7 +39,7 @@ settings! {
     pub struct MonitorOptions {
         /// Whether training is watched, `monitor=off` for short: on or off.
         mode: Switch = Switch::On;
-        /// Steps between two looks; 0 takes a two-hundredth of the run, but at least 25 and at most 100 steps.
+        /// Steps between two looks in turn; 0 takes a two-hundredth of the run, but at least 25 and at most 100 steps.
         every: u64 = 0, in 0..=1_000_000_000;
         /// Samples that are drawn at each look.
         samples: usize = 128, in 16..=1_024;
@@ -52,9 +53,9 @@ const JUDGED: usize = 64;
 /// The fewest that it is asked about: of as many, the share of pairs is by chance above what `detectors::overfitting` tells
 /// in less than one of a thousand cases.
 const FEWEST_JUDGED: usize = 48;
-/// Most real examples that are held in memory, and most bytes of them.
+/// Most real examples of either kind that are read, and most bytes of them that are held in memory.
 const MOST: usize = 512;
-const MOST_BYTES: usize = 32 << 20;
+const MOST_BYTES: usize = 64 << 20;
 /// Looks without a finding after which it is told again.
 const QUIET: u64 = 10;
 /// While the discriminator begins to win and there is something to lose, looks are so many times as close together, since modes may
@@ -131,22 +132,34 @@ impl Monitor {
     /// If examples cannot be read.
     pub fn new(options: &MonitorOptions, feed: &Feed, steps: u64) -> Result<Self> {
         let every = if options.every > 0 { options.every } else { (steps / 200).clamp(25, 100) };
-        let data = feed.data();
-        let most = MOST.min(MOST_BYTES / (4 * data.spec().elements()).max(1)).max(2);
-        let train = feed.some_trained_on(most)?;
-        let unseen = feed.some_held_back(most)?;
-        let reference = match data.spec().has_distances() {
-            true => Reference::new(&train.values, unseen.as_ref().map(|unseen| &unseen.values), options.samples),
+        let spec = feed.data().spec();
+        let held = MOST.min(MOST_BYTES / (4 * spec.elements()).max(1)).max(1);
+        let reference = match spec.has_distances() {
+            true => {
+                let [trained_on, held_back] = [feed.examples(), feed.held_back()].map(|count| count.min(MOST));
+                let train = Points::of(trained_on, held, |places| feed.some_trained_on(places).map(Some))?;
+                let unseen = Points::of(held_back, held, |places| feed.some_held_back(places))?;
+                Reference::new(train, unseen, options.samples)
+            }
             false => None,
         };
-        let judged =
-            unseen.filter(|unseen| unseen.len().min(train.len()) >= FEWEST_JUDGED).map(|unseen| [train, unseen]);
+        let judged = match feed.examples().min(feed.held_back()).min(held) >= FEWEST_JUDGED {
+            true => feed.some_held_back(0..held)?.zip(Some(feed.some_trained_on(0..held)?)),
+            false => None,
+        };
         let mut state = State::default();
         state.series.expected = reference.as_ref().map(|reference| reference.expected.clone());
-        Ok(Self { every, samples: options.samples as u64, reference, judged, state })
+        let samples = reference.as_ref().map_or(options.samples, |reference| reference.samples);
+        Ok(Self {
+            every,
+            samples: samples as u64,
+            reference,
+            judged: judged.map(|(unseen, seen)| [seen, unseen]),
+            state,
+        })
     }
 
-    /// Steps between two looks.
+    /// Steps between two looks in turn.
     pub fn every(&self) -> u64 {
         self.every
     }
@@ -272,15 +285,22 @@ impl Monitor {
     }
 
     /// Steps of which the newest checkpoint at or before is worth keeping: healing may go back there.
-    pub fn worth_keeping(&self) -> [u64; 3] {
-        [0, detectors::PATIENT[0], detectors::PATIENT[1]]
-            .map(|looks| self.state.healthy.saturating_sub(looks * self.every))
+    pub fn worth_keeping(&self) -> [u64; 4] {
+        let [overpowering, oscillation, duplicates] = detectors::PATIENT;
+        [0, overpowering, oscillation, duplicates]
+            .map(|looks| self.state.healthy.saturating_sub(looks.saturating_mul(self.every)))
     }
 
     /// What a checkpoint keeps of it, as text.
-    pub fn state(&self) -> String {
+    ///
+    /// # Errors
+    /// If it cannot be written as TOML.
+    pub fn state(&self) -> Result<String> {
         // TOML gives every bit of a number back.
-        toml::to_string(&self.state).unwrap_or_default()
+        toml::to_string(&self.state).map_err(|error| {
+            let problem = format!("what the monitor has seen cannot be written: {error}");
+            Error::usage(problem, "train without it: `--set monitor=off`")
+        })
     }
 
     /// Takes back what [`state`](Self::state) gave; of nothing, it begins anew.

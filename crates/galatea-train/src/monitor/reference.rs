@@ -4,10 +4,13 @@
 //! as it is or averaged down to 256 numbers. This sees composition and not texture; it is there to notice that samples have
 //! become alike, not to judge them.
 
-use galatea_data::HostTensor;
+use std::ops::Range;
+
+use galatea_data::{HostBatch, HostTensor};
 use galatea_kernels::random::Stream;
 
 use super::look::{Expected, SampleScores};
+use crate::Result;
 
 /// Cells of a picture along a side.
 const CELLS: usize = 8;
@@ -26,14 +29,30 @@ const PASSES: usize = 10;
 /// Sets of real examples in the place of samples.
 const DRAWS: usize = 8;
 
-/// Rows of numbers.
+/// Rows of numbers: the features of examples.
 #[derive(Clone, Debug)]
-struct Points {
+pub(super) struct Points {
     width: usize,
     values: Vec<f32>,
 }
 
 impl Points {
+    /// The features of `count` examples, of which at most `at_once` are read and held together.
+    pub(super) fn of(
+        count: usize,
+        at_once: usize,
+        read: impl Fn(Range<usize>) -> Result<Option<HostBatch>>,
+    ) -> Result<Self> {
+        let mut all = Self { width: 1, values: Vec::new() };
+        for first in (0..count).step_by(at_once.max(1)) {
+            let Some(examples) = read(first..count.min(first + at_once.max(1)))? else { break };
+            let Self { width, values } = feature(&examples.values);
+            all.width = width;
+            all.values.extend(values);
+        }
+        Ok(all)
+    }
+
     fn rows(&self) -> std::slice::ChunksExact<'_, f32> {
         self.values.chunks_exact(self.width)
     }
@@ -53,7 +72,7 @@ impl Points {
 
 /// Real examples, and what other real examples come to beside them.
 #[derive(Clone, Debug)]
-pub struct Reference {
+pub(super) struct Reference {
     real: Points,
     /// Squared radii of the balls about real examples.
     radii: Vec<f32>,
@@ -62,16 +81,17 @@ pub struct Reference {
     centres: Points,
     /// What real examples come to, before anything is relative to it.
     typical: SampleScores,
+    /// Samples to compare with it: no more than there are other real examples, so that those are as many.
+    pub(super) samples: usize,
     /// What to compare scores with.
-    pub expected: Expected,
+    pub(super) expected: Expected,
 }
 
 impl Reference {
     /// Compares sets of `samples` samples with what is held back, or else with half of what is trained on; `None` if there
     /// are too few examples.
-    pub fn new(train: &HostTensor, unseen: Option<&HostTensor>, samples: usize) -> Option<Self> {
-        let train = feature(train);
-        let (real, others) = match unseen.map(feature).filter(|unseen| unseen.len() >= FEWEST) {
+    pub(super) fn new(train: Points, unseen: Points, samples: usize) -> Option<Self> {
+        let (real, others) = match Some(unseen).filter(|unseen| unseen.len() >= FEWEST) {
             Some(real) => (real, train),
             None => {
                 let (even, odd): (Vec<usize>, Vec<usize>) = (0..train.len()).partition(|i| i.is_multiple_of(2));
@@ -88,13 +108,16 @@ impl Reference {
             *distances.select_nth_unstable_by(k - 1, f32::total_cmp).1
         };
         let radii = (0..real.len()).map(|i| nearest(&real, i, NEIGHBOUR)).collect();
-        let order = |stream: u64| {
-            let mut order: Vec<usize> = (0..others.len()).collect();
-            Stream::new(0, stream).shuffle(&mut order);
-            order.truncate(samples);
-            order
+        let samples = samples.min(others.len());
+        let sets = |count: usize| -> Vec<Points> {
+            let set = |stream| {
+                let mut order: Vec<usize> = (0..others.len()).collect();
+                Stream::new(0, stream).shuffle(&mut order);
+                others.select(&order[..count])
+            };
+            (0..DRAWS as u64).map(set).collect()
         };
-        let draws: Vec<Points> = (0..DRAWS as u64).map(|draw| others.select(&order(draw))).collect();
+        let draws = sets(samples);
         // Of as many as there are samples: in a larger set, neighbours are nearer.
         let mut gaps: Vec<f32> =
             draws.iter().flat_map(|set| (0..set.len()).map(|i| nearest(set, i, 1))).collect::<Vec<_>>();
@@ -106,14 +129,20 @@ impl Reference {
             radii,
             close,
             centres,
+            samples,
             typical: SampleScores { diversity: 1.0, coverage: 1.0, spread: 1.0, ..SampleScores::default() },
             expected: Expected::default(),
         };
         let scores: Vec<SampleScores> = draws.iter().map(|set| reference.compare(set, &[]).0).collect();
         let mean = |value: fn(&SampleScores) -> f64| scores.iter().map(value).sum::<f64>() / DRAWS as f64;
+        // Sets of all that there is do not differ. Half of them do as much as whole ones would (the delete-d jackknife).
+        let apart = match samples < others.len() {
+            true => scores.clone(),
+            false => sets(others.len() / 2).iter().map(|set| reference.compare(set, &[]).0).collect(),
+        };
         let deviation = |value: fn(&SampleScores) -> f64| {
-            let mean = mean(value);
-            let square = scores.iter().map(|scores| (value(scores) - mean).powi(2)).sum::<f64>() / (DRAWS - 1) as f64;
+            let mean = apart.iter().map(value).sum::<f64>() / DRAWS as f64;
+            let square = apart.iter().map(|scores| (value(scores) - mean).powi(2)).sum::<f64>() / (DRAWS - 1) as f64;
             square.sqrt() / mean.max(1e-9)
         };
         reference.expected = Expected {
@@ -139,7 +168,7 @@ impl Reference {
     }
 
     /// What `samples` are like, and the shares of groups that they fall into; `before` are those of the last look.
-    pub fn score(&self, samples: &HostTensor, before: &[f64]) -> (SampleScores, Vec<f64>) {
+    pub(super) fn score(&self, samples: &HostTensor, before: &[f64]) -> (SampleScores, Vec<f64>) {
         self.compare(&feature(samples), before)
     }
 
@@ -264,5 +293,44 @@ fn feature(examples: &HostTensor) -> Points {
             let rows = examples.values.chunks_exact(length);
             Points { width: length.div_ceil(part), values: rows.flat_map(|row| row.chunks(part).map(mean)).collect() }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Points in the unit square.
+    fn points(count: usize, stream: u64) -> Points {
+        let mut stream = Stream::new(7, stream);
+        let values = (0..2 * count).map(|_| stream.next_f64() as f32).collect();
+        Points { width: 2, values }
+    }
+
+    #[test]
+    fn examples_that_are_read_in_parts_are_the_same() {
+        let all = HostTensor::new([7, 1, 16, 16], (0..7 * 256).map(|i| (i as f32).sin()).collect());
+        let read = |places: Range<usize>| Ok(Some(HostBatch { values: all.slice_rows(places), labels: None }));
+        let [whole, parts] = [7, 3].map(|at_once| Points::of(7, at_once, read).unwrap());
+        assert_eq!((whole.len(), whole.width), (7, 64));
+        assert_eq!(whole.values, parts.values);
+        assert_eq!(Points::of(5, 2, |_| Ok(None)).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn few_examples_are_compared_with_as_many_samples_and_vary_as_they_do() {
+        let [many, few] = [600, 60].map(|others| Reference::new(points(others, 0), points(200, 1), 60).unwrap());
+        let more = Reference::new(points(60, 0), points(200, 1), 128).unwrap();
+        assert_eq!((many.samples, few.samples, more.samples), (60, 60, 60));
+        assert_eq!(few.expected, more.expected);
+        // The deviation is that of sets of sixty, though there is only one of them.
+        let scores: [fn(&SampleScores) -> f64; 3] = [|of| of.coverage, |of| of.spread, |of| of.diversity];
+        for of in scores {
+            let [many, few] = [&many, &few].map(|reference| of(&reference.expected.deviation));
+            assert!(many > 0.0 && (0.4..2.5).contains(&(few / many)), "{few} beside {many}");
+        }
+        let (scores, _) = few.compare(&points(60, 2), &[]);
+        assert!((scores.coverage - 1.0).abs() < 0.15 && (scores.diversity - 1.0).abs() < 0.15, "{scores:?}");
+        assert!(scores.duplicates < 0.1, "{scores:?}");
     }
 }

@@ -80,13 +80,16 @@ impl Observer for TensorBoard {
             }
             Event::Looked { look } => {
                 let scores = look.samples.map(|scores| {
+                    // Out of turn, less time has passed since the look that it is compared with.
+                    let moved = ("moved", scores.moved);
                     [
                         ("diversity", scores.diversity),
                         ("duplicates", scores.duplicates),
                         ("coverage", scores.coverage),
                         ("spread", scores.spread),
-                        ("moved", scores.moved),
                     ]
+                    .into_iter()
+                    .chain((!look.out_of_turn).then_some(moved))
                 });
                 let unseen = look.seen_above_unseen.map(|share| ("seen_above_unseen", share));
                 let all = scores.into_iter().flatten().chain(unseen);

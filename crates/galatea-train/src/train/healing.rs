@@ -88,11 +88,11 @@ impl Course<'_> {
         let before = self.session.config();
         if heal::was_spoiled(&self.watch.interventions, finding.kind, finding.step) {
             self.session.restart(&before)?;
-            self.go_back(finding, None, BTreeMap::new())?;
+            self.go_back(finding, None, 0, BTreeMap::new())?;
             return Ok(true);
         }
         let usual = heal::usual(self.session);
-        let options = heal::options(finding.kind, Known { all: &before, usual: &usual });
+        let options = heal::untried(finding.kind, Known { all: &before, usual: &usual }, &self.watch.interventions);
         let healthy = self.healthy_checkpoint(finding.since)?;
         // A remedy that changes the networks' shapes can only begin anew, which is the last thing to do.
         let mut ways = vec![healthy];
@@ -100,7 +100,7 @@ impl Course<'_> {
             ways.push(None);
         }
         for target in ways {
-            for changes in &options {
+            for (remedy, changes) in &options {
                 let mut settings = before.clone();
                 settings.extend(changes.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
                 if self.session.restart(&settings).is_err() {
@@ -112,7 +112,7 @@ impl Course<'_> {
                     let old = |key: &str| before.get(key).map(Value::to_string).unwrap_or_default();
                     let changes: BTreeMap<String, [String; 2]> =
                         changes.iter().map(|(key, new)| ((*key).to_owned(), [old(key), new.to_string()])).collect();
-                    self.go_back(finding, target, changes)?;
+                    self.go_back(finding, target, *remedy, changes)?;
                     return Ok(true);
                 }
             }
@@ -120,10 +120,12 @@ impl Course<'_> {
         Ok(false)
     }
 
-    /// The newest whole checkpoint that is no newer than `since`. That of step 0 is the beginning.
+    /// The newest whole checkpoint that is no newer than `since`, those apart that an interruption has left. That of step 0
+    /// is the beginning.
     fn healthy_checkpoint(&self, since: u64) -> Result<Option<Checkpoint>> {
         let all = checkpoint::list(self.run)?;
-        let healthy = all.iter().rev().filter(|(step, _)| (1..=since).contains(step));
+        let is_one = |step: u64| (1..=since).contains(&step) && checkpoint::is_regular(step, &self.config.train);
+        let healthy = all.iter().rev().filter(|(step, _)| is_one(*step));
         Ok(healthy.filter_map(|(_, path)| checkpoint::load(path, None).ok()).next())
     }
 
@@ -131,11 +133,12 @@ impl Course<'_> {
         &mut self,
         finding: &Finding,
         target: Option<Checkpoint>,
+        remedy: usize,
         changes: BTreeMap<String, [String; 2]>,
     ) -> Result<()> {
         let back_to = target.as_ref().map_or(0, |checkpoint| checkpoint.state.step);
         let (step, kind, evidence) = (finding.step, finding.kind, finding.evidence.clone());
-        let intervention = Intervention { step, kind, evidence, back_to, changes };
+        let intervention = Intervention { step, kind, evidence, back_to, remedy, changes };
         self.announce(&Event::Healed { intervention: &intervention })?;
         self.watch.interventions.push(intervention);
         // What was said of what is gone back from does not hold of what comes.

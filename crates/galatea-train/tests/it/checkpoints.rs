@@ -120,7 +120,7 @@ fn the_last_and_every_so_many_are_kept() {
     train(&run, &config, &Witness::default()).unwrap();
     assert_eq!(steps(&run), [60, 120, 180, 190, 200]);
     // Training went back to 60: what is later belongs to a course that was given up, but only once there is another.
-    checkpoint::prune(&run, 120, &config.train, &[]).unwrap();
+    checkpoint::prune(&run, 120, &config.train, None).unwrap();
     assert_eq!(steps(&run), [60, 120]);
 }
 

@@ -125,7 +125,7 @@ impl Model for Toy {
     }
 }
 
-/// Pictures of 8 by 8 whose first value is their number.
+/// Pictures, of 8 by 8 if nothing else is said.
 pub(crate) struct ToyData {
     pub(crate) spec: DataSpec,
     pub(crate) len: usize,
@@ -157,8 +157,10 @@ impl Dataset for ToyData {
         if indices.iter().any(|index| Some(*index) == self.broken) {
             return Err(galatea_data::Error::invalid("toy.png", "it is broken"));
         }
-        let values = indices.iter().flat_map(|i| (0..64).map(move |j| ((i * 64 + j) as f32 * 0.37).sin()));
-        Ok(HostBatch { values: HostTensor::new([indices.len(), 1, 8, 8], values.collect()), labels: None })
+        let length = self.spec.elements();
+        let values = indices.iter().flat_map(|i| (0..length).map(move |j| ((i * length + j) as f32 * 0.37).sin()));
+        let shape: Vec<usize> = std::iter::once(indices.len()).chain(self.spec.shape()).collect();
+        Ok(HostBatch { values: HostTensor::new(shape, values.collect()), labels: None })
     }
 
     fn label(&self, _: usize) -> Option<u32> {

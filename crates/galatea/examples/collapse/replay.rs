@@ -20,7 +20,7 @@ pub(crate) fn again(outcome: &Outcome, known: &[Outcome]) -> Option<Outcome> {
             let (mut healthy, steps) = monitor(Scenario::named(control)?, outcome.seed, 0);
             before.looks.iter().for_each(|look| drop(healthy.tell(look.clone())));
             let (mut after, _) = monitor(scenario, outcome.seed, steps);
-            after.restore(&healthy.state()).expect("it is what a monitor has given");
+            after.restore(&healthy.state().expect("it can be written")).expect("it is what a monitor has given");
             after
         }
         Sort::Healthy { .. } | Sort::Provoked(_) => monitor(scenario, outcome.seed, 0).0,

@@ -25,8 +25,9 @@ const DETECTORS: &[Detector] = &[
     overfitting::detect,
 ];
 
-/// Looks that patient reasons to go back need before they speak: those of most, and of an oscillation.
-pub(super) const PATIENT: [u64; 2] = [10, 15];
+/// Looks that patient reasons to go back need before they speak: a discriminator that wins, an oscillation, and copies that were
+/// there before anything good was.
+pub(super) const PATIENT: [u64; 3] = [10, 15, 20];
 
 /// Whether samples are about as good as they have ever been, and not on their way down.
 pub(super) fn is_healthy(series: &Series) -> bool {

@@ -5,11 +5,12 @@ use crate::monitor::{Finding, Kind, SampleScores, Series, Severity, thousands};
 
 /// This many more near-duplicates than there are among real examples are too many.
 const TOO_MANY: f64 = 0.4;
-/// Samples without such copies before have at most so many more than real examples.
+/// There were no such copies where there were at most so many more than among real examples.
 const FREE: f64 = 0.1;
 /// Samples have been good if they covered this share of what real examples do.
 const GOOD: f64 = 0.4;
-/// Looks that it lasts: if there were none before, and if there have always been some.
+/// Looks that it lasts: once samples have been good, if at some looks there were none, noise at the beginning included; and else,
+/// since many a generator begins with blurred copies.
 const LOOKS: [usize; 2] = [3, 20];
 /// Looks after which it is a severe matter in any case.
 const FOR_LONG: usize = 40;
@@ -23,7 +24,6 @@ pub(super) fn detect(series: &Series) -> Option<Finding> {
         let scores: Vec<SampleScores> = series.scores(count)?;
         scores.iter().all(|scores| scores.duplicates > expected + TOO_MANY).then_some(scores)
     };
-    // Noise, which a generator begins with, has no copies either.
     let were_good = best.coverage >= GOOD && best.duplicates <= expected + FREE;
     let (scores, count) = match were_good {
         true => (copied(LOOKS[0])?, LOOKS[0]),
@@ -34,7 +34,11 @@ pub(super) fn detect(series: &Series) -> Option<Finding> {
         }
     };
     let is_alike = scores.iter().all(|scores| scores.diversity < ALIKE);
-    let severity = if is_alike || copied(FOR_LONG).is_some() { Severity::Severe } else { Severity::Notice };
+    let (severity, count) = match copied(FOR_LONG) {
+        Some(_) => (Severity::Severe, FOR_LONG),
+        None if is_alike => (Severity::Severe, count),
+        None => (Severity::Notice, count),
+    };
     let evidence = format!(
         "{:.0} % of samples are nearly equal to another, at {} looks up to step {}; of as many real examples {:.0} % are, \
          and of samples it was {:.0} % at best",

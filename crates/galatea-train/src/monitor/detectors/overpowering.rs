@@ -22,7 +22,7 @@ pub(super) fn is_ahead(look: &Look) -> bool {
     look.gap().is_some_and(|gap| gap > AHEAD) && look.loss_d.is_some_and(|loss| loss >= 0.0)
 }
 
-/// Whether the discriminator was nearly always right since the last look.
+/// Whether the discriminator was nearly always right in the steps that the look tells of.
 pub(super) fn has_won(look: &Look) -> bool {
     look.gap().is_some_and(|gap| gap > GAP) && look.loss_d.is_some_and(|loss| (0.0..LOSS).contains(&loss))
 }

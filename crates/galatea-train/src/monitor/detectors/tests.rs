@@ -241,6 +241,33 @@ fn copies_are_near_duplicates() {
     assert_eq!((kinds(&series(19, points)), kinds(&series(20, points)).len()), (vec![], 1));
     assert_eq!(kinds(&series(39, points)), [(Kind::NearDuplicates, Severity::Notice)]);
     assert_eq!(kinds(&series(40, points)), [(Kind::NearDuplicates, Severity::Severe)]);
+    assert_eq!(near_duplicates::detect(&series(40, points)).unwrap().since, 0, "it has lasted since the beginning");
+    assert_eq!(near_duplicates::detect(&series(90, copies)).unwrap().since, 50 * 50, "or for as long as it is severe");
+}
+
+#[test]
+fn a_discriminator_that_begins_to_win_is_urgent_where_there_is_something_to_lose() {
+    let lately =
+        |d_real, d_fake, loss_d| Look { d_real: Some(d_real), d_fake: Some(d_fake), loss_d, ..Look::default() };
+    let ahead = lately(0.9, 0.1, Some(0.2));
+    assert!(is_urgent(&series(40, healthy), &ahead));
+    for calm in [lately(0.85, 0.15, Some(0.3)), lately(0.9, 0.1, None), lately(0.9, 0.1, Some(-3.0)), Look::default()] {
+        assert!(!is_urgent(&series(40, healthy), &calm), "{calm:?}");
+    }
+    let poor = |i| with(i, |scores| (scores.coverage, scores.spread) = (0.3, 0.3));
+    assert!(!is_urgent(&series(40, poor), &ahead) && !is_urgent(&series(0, healthy), &ahead));
+}
+
+#[test]
+fn looks_out_of_turn_count_until_the_next_in_turn() {
+    let lost = |step| Look { step, out_of_turn: true, ..with(41, |scores| scores.coverage = 0.3) };
+    let mut at = series(40, healthy);
+    at.push(lost(2_010));
+    assert_eq!((at.step(), kinds(&at), at.looks.len()), (2_010, vec![], 40));
+    at.push(lost(2_020));
+    assert_eq!(kinds(&at), [(Kind::DroppedModes, Severity::Notice)]);
+    at.push(Look { step: 2_050, ..healthy(41) });
+    assert_eq!((at.step(), kinds(&at), at.since.len()), (2_050, vec![], 0));
 }
 
 #[test]
@@ -292,7 +319,7 @@ fn samples_that_wander_are_oscillation() {
     assert_eq!(kinds(&series(14, wandering)), []);
     let at = series(15, wandering);
     assert_eq!(kinds(&at), [(Kind::Oscillation, Severity::Notice)]);
-    assert!(oscillation::detect(&at).unwrap().evidence.contains("70 % of samples on average"));
+    assert!(oscillation::detect(&at).unwrap().evidence.contains("change by 70 % on average"));
     assert_eq!(kinds(&series(44, wandering)), [(Kind::Oscillation, Severity::Notice)]);
     assert_eq!(kinds(&series(45, wandering)), [(Kind::Oscillation, Severity::Severe)]);
     let settling = |i: u64| with(i, |scores| scores.moved = if i < 12 { 0.7 } else { 0.2 });
