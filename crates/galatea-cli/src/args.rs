@@ -152,7 +152,7 @@ pub(crate) struct TrainArgs {
     #[arg(long = "for", value_name = "USE", value_parser = ["detect"])]
     pub(crate) purpose: Option<String>,
 
-    /// Go on with this run
+    /// Go on with this run, with the settings that it has; others take a run of their own: `--config RUN/config.toml --set ..`
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "purpose", "family", "data", "name", "steps", "minutes", "config", "set", "seed", "dry_run",
     ])]

@@ -98,8 +98,8 @@ pub fn overlay_onto<S: Settings>(section: &str, table: &toml::Table, settings: &
         let reason = reason.message().lines().next().unwrap_or_default().to_owned();
         let key = full(key);
         let hint = match (known.allowed, kept) {
-            ("", Some(old)) => format!("`{key}` takes a value, such as {}", display(&old)),
-            ("", None) => format!("`{key}`: {}", known.doc.trim().trim_end_matches('.')),
+            ("", Some(old)) if !is_choice => format!("`{key}` takes a value, such as {}", display(&old)),
+            ("", _) => format!("`{key}`: {}", known.doc.trim().trim_end_matches('.')),
             (range, _) => format!("`{key}` takes a value in {}", range.replace('_', "")),
         };
         return Err(SettingError::new(format!("`{key}` cannot be `{}`: {reason}", display(value)), hint));

@@ -88,8 +88,13 @@ pub fn evaluate(samples: &HostTensor, reference: Reference<'_>) -> Result<Report
 
 /// What noise is where values have units of their own.
 const WITHIN: &str = "each number uniform between its least and greatest real value";
-/// What the floor is where there is no training set.
-const BY_HALVES: &str = "one half of the real examples against the other";
+/// What the floor is where there is no training set: of real examples, as many as there are samples, if there are so many.
+fn parts_are(n: usize, m: usize) -> &'static str {
+    match n < m / 2 {
+        true => "as many real examples as there are samples against the others",
+        false => "one half of the real examples against the other",
+    }
+}
 
 /// Judges features by features.
 ///
@@ -112,14 +117,15 @@ pub fn evaluate_arrays(arrays: Arrays) -> Result<Report> {
     let noise = examples(noise_like(&real, samples.rows().min(MOST_NOISE), probabilities)?);
     let features = FeaturesId { name: "arrays".to_owned(), hash: hash(&real) };
     let real = examples(real);
-    let halves = halves(&real);
+    let (n, m) = (samples.rows(), real.rows());
+    let parts = parts(&real, n);
     let trial = Trial {
         read_by: None,
         real,
         train,
         noise,
-        floor: halves.clone(),
-        halves,
+        floor: parts.clone(),
+        parts,
         values: "arrays",
         features: Some(features),
     };
@@ -127,7 +133,7 @@ pub fn evaluate_arrays(arrays: Arrays) -> Result<Report> {
         true => "random probabilities",
         false => WITHIN,
     };
-    trial.judge(&examples(samples), None, BY_HALVES, ceiling)
+    trial.judge(&examples(samples), None, parts_are(n, m), ceiling)
 }
 
 /// Examples as all that they can be compared as.
@@ -175,14 +181,17 @@ impl Examples {
     }
 }
 
-/// Two random halves, of windows of series the first and the second, as neighbours overlap; nothing of a single example.
-fn halves(examples: &Examples) -> Option<[Examples; 2]> {
-    let n = examples.rows();
+/// A random part of the examples to stand for `samples` samples, of as many but half of them at most, and the others; of windows of
+/// series the first and the last, as neighbours overlap. Nothing of a single example. In larger sets, neighbours are nearer:
+/// what is compared with many must be compared with as many.
+fn parts(examples: &Examples, samples: usize) -> Option<[Examples; 2]> {
+    let m = examples.rows();
     let order = match examples.values.channels() {
-        Some(_) => (0..n).collect(),
-        None => shuffled(n, SEED, 1),
+        Some(_) => (0..m).collect(),
+        None => shuffled(m, SEED, 1),
     };
-    (n >= 2).then(|| [&order[..n / 2], &order[n / 2..]].map(|rows| examples.select(rows)))
+    let count = samples.min(m / 2);
+    (m >= 2).then(|| [&order[..count], &order[count..]].map(|rows| examples.select(rows)))
 }
 
 /// All that a report is made from, but the samples.
@@ -195,7 +204,7 @@ pub(crate) struct Trial {
     /// Real data in place of samples, and what to judge them by.
     floor: Option<[Examples; 2]>,
     /// The same without examples of the training set, for metrics that look for those.
-    halves: Option<[Examples; 2]>,
+    parts: Option<[Examples; 2]>,
     /// What values are called.
     values: &'static str,
     features: Option<FeaturesId>,
@@ -294,14 +303,14 @@ impl Trial {
         let n = shape[0];
         let mut real = read(held_back)?;
         real.values = Arc::new(Points::single(held_back.clone())?.with_overlap(overlap));
-        let halves = halves(&real);
+        let parts = parts(&real, n);
         let (floor, floor_is) = match train {
             Some(train) => {
                 let seen = read(&train.slice_rows(0..n.min(train.rows())))?;
                 let what = "examples that were learnt against those that were held back";
                 (Some([seen, real.clone()]), what)
             }
-            None => (halves.clone(), BY_HALVES),
+            None => (parts.clone(), parts_are(n, real.rows())),
         };
         shape[0] = n.min(MOST_NOISE);
         let is_points = spec.has_units();
@@ -314,7 +323,7 @@ impl Trial {
             train: train.cloned().map(Points::single).transpose()?,
             noise: read(&noise)?,
             floor,
-            halves,
+            parts,
             values: match spec {
                 DataSpec::Series(_) => "windows",
                 _ if is_points => "points",
@@ -357,6 +366,10 @@ impl Trial {
             classes: None,
             class_names: Vec::new(),
         };
+        let (least, most) = (n.min(m), n.max(m));
+        if part_of(most).1(least) < LEAST_IN_PART && least >= 2 * LEAST_IN_PART {
+            report.notes.push(format!("no intervals: {least} are too few beside {most} to tell how much values vary"));
+        }
         for metric in METRICS {
             let needs = metric.needs;
             if let (Space::Modes, Some(modes)) = (needs.space, modes) {
@@ -401,7 +414,7 @@ impl Trial {
                 }
                 _ => Ok(None),
             };
-        let floor = if needs.train { &self.halves } else { &self.floor };
+        let floor = if needs.train { &self.parts } else { &self.floor };
         let floor = match (floor, train) {
             // What stands for samples is the beginning of the training set, and nothing is learnt to be real that does.
             (Some([seen, real]), Some(train)) if !needs.train => {
@@ -425,12 +438,17 @@ impl Trial {
     }
 }
 
+/// The share of each set that is in a part, of which the larger has `most`, and how many of so many that is.
+fn part_of(most: usize) -> (f64, impl Fn(usize) -> usize) {
+    let share = (MOST_IN_PART as f64 / most as f64).min(0.5);
+    (share, move |rows| (share * rows as f64) as usize)
+}
+
 /// Standard errors by the delete-`d` jackknife (Shao and Wu 1989, "A General Theory for Jackknife Variance Estimation"): the
 /// deviation of the values for random parts without replacement, which are a share `f` of each set, times the root of
 /// `f / (1 - f)`. Drawing with replacement, as the bootstrap does, would make copies, and a copy is what neighbours notice.
 fn standard_errors(prepared: &Prepared<'_>, n: usize, m: usize, least: usize) -> Result<Option<Vec<f64>>> {
-    let share = (MOST_IN_PART as f64 / n.max(m) as f64).min(0.5);
-    let part = |rows: usize| (share * rows as f64) as usize;
+    let (share, part) = part_of(n.max(m));
     if part(n).min(part(m)) < least.max(LEAST_IN_PART) {
         return Ok(None);
     }
@@ -504,4 +522,43 @@ fn hash(points: &Points) -> String {
         row.iter().for_each(|value| hasher.update(value.to_le_bytes()));
     }
     hex(&hasher.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(samples: usize, real: usize) -> Report {
+        let normal = |rows: usize, stream| {
+            let mut values = vec![0.0f32; 2 * rows];
+            random::fill_normal(1, stream, &mut values);
+            Points::double(2, values.into_iter().map(f64::from).collect()).unwrap()
+        };
+        let (samples, real) = (normal(samples, 0), normal(real, 1));
+        evaluate_arrays(Arrays { samples, real, train: None, probabilities: false }).unwrap()
+    }
+
+    #[test]
+    fn real_data_stand_for_as_many_samples() {
+        let few = judged(60, 1_000);
+        let floor = few.floor.as_ref().unwrap();
+        assert_eq!((floor.samples, floor.real), (60, 940));
+        let coverage = few.rows.iter().find(|row| row.number == "coverage-k5").unwrap();
+        // Samples of the same distribution cover what as many real ones do, which is far from all.
+        assert!(coverage.value < 0.5 && (coverage.value - coverage.floor.unwrap()).abs() < 0.08, "{coverage:?}");
+        let halves = judged(600, 1_000).floor.unwrap();
+        assert_eq!((halves.samples, halves.real), (500, 500));
+    }
+
+    #[test]
+    fn intervals_that_are_missing_are_spoken_of() {
+        let [told, silent] = [judged(30, 4_000), judged(100, 200)];
+        assert!(told.rows.iter().all(|row| row.interval.is_none()));
+        assert!(
+            told.notes.iter().any(|note| note.starts_with("no intervals: 30 are too few beside 4000")),
+            "{:?}",
+            told.notes
+        );
+        assert!(silent.rows.iter().any(|row| row.interval.is_some()) && silent.notes.is_empty(), "{:?}", silent.notes);
+    }
 }

@@ -17,8 +17,9 @@ pub struct Gauge {
 
 impl Gauge {
     /// A gauge for samples of this shape, `[n, ..]`; `number` is one that [`choosing`] knows, or `auto`: the Fréchet distance
-    /// where there are features, the maximum mean discrepancy of series (as Esteban et al. 2017 choose, arXiv:1706.02633, section
-    /// 4.1), and the sliced Wasserstein distance elsewhere.
+    /// where there are features, the coverage of points (of which the Fréchet distance sees no more than mean and covariance), the
+    /// maximum mean discrepancy of series (as Esteban et al. 2017 choose, arXiv:1706.02633, section 4.1), and the sliced
+    /// Wasserstein distance elsewhere.
     ///
     /// # Errors
     /// If there is no such number for such data, or there are too few samples or real examples for it.
@@ -28,20 +29,27 @@ impl Gauge {
         let trial = Trial::of(shape, reference)?.trial;
         let auto = match spec {
             DataSpec::Series(_) => OF_SERIES,
+            DataSpec::Points(_) => OF_POINTS,
             _ if trial.real.as_points(Space::Features).is_some() => FIRST,
             _ => WITHOUT_FEATURES,
         };
         let (metric, at) = choosing(if number == "auto" { auto } else { number })?;
         if trial.real.as_points(metric.needs.space).is_none() {
-            return Err(Error::samples(
-                format!("`{number}` needs features, and none are known for {spec}"),
-                format!("name some with `eval.features`, or choose `{WITHOUT_FEATURES}`"),
-            ));
+            return Err(match metric.needs.space {
+                Space::Probabilities => Error::samples(
+                    format!("`{number}` needs probabilities of classes, which nothing tells of {spec} here"),
+                    format!("choose another, such as `{auto}`"),
+                ),
+                _ => Error::samples(
+                    format!("`{number}` needs features, and none are known for {spec}"),
+                    format!("name some with `eval.features`, or choose `{WITHOUT_FEATURES}`"),
+                ),
+            });
         }
         if n.min(m) < metric.needs.least.max(2) {
             return Err(Error::samples(
                 format!("{n} samples and {m} real examples are too few for `{}`", metric.numbers[at].name),
-                "hold back more with `data.validation`, such as 0.2",
+                "raise `eval.samples`, or hold back more with `data.validation`, such as 0.2",
             ));
         }
         Ok(Self { trial, metric, at })
@@ -74,6 +82,7 @@ impl std::fmt::Debug for Gauge {
 
 const FIRST: &str = "frechet";
 const OF_SERIES: &str = "mmd-rbf";
+const OF_POINTS: &str = "coverage-k5";
 const WITHOUT_FEATURES: &str = "sliced-wasserstein";
 
 /// The metric that gives `number`, and where among its numbers it is, if a checkpoint can be chosen by it: lower or higher

@@ -154,18 +154,17 @@ const ONE_STEP: Change = Change {
 };
 const SLOWER_G: Change = Change { key: "learning_rate_g", to: |now, _| slower(now, 0.5) };
 const SLOWER_D: Change = Change { key: "learning_rate_d", to: |now, _| slower(now, 0.5) };
-/// A rate that is out of all proportion is brought down to what is usual.
-const USUAL_G: Change =
-    Change { key: "learning_rate_g", to: |now, known| near(now, known.usual.get("learning_rate_g")?) };
+/// A rate that is out of all proportion is brought to what is usual, or up to the discriminator's.
+const USUAL_G: Change = Change {
+    key: "learning_rate_g",
+    to: |now, known| near(now, known.usual.get("learning_rate_g")?).or_else(|| hurried(now, known, 30.0)),
+};
 /// The same, or down to the generator's rate, which is usual or becomes so.
 const USUAL_D: Change = Change { key: "learning_rate_d", to: |now, known| even(now, known, USUAL_G) };
 /// Where the discriminator wins, a generator that creeps is no help either.
 const FAIR_G: Change = Change {
     key: "learning_rate_g",
-    to: |now, known| {
-        let usual = known.usual.get("learning_rate_g")?;
-        near(now, usual).or((4.0 * now.as_float()? <= usual.as_float()?).then(|| usual.clone()))
-    },
+    to: |now, known| near(now, known.usual.get("learning_rate_g")?).or_else(|| hurried(now, known, 4.0)),
 };
 const FAIR_D: Change = Change { key: "learning_rate_d", to: |now, known| even(now, known, FAIR_G) };
 const CLIP: Change = switch_on!("clip_gradient", 1.0);
@@ -260,6 +259,15 @@ fn is_off(value: &Value) -> bool {
 /// The usual rate, where this one is four times as high or higher.
 fn near(rate: &Value, usual: &Value) -> Option<Value> {
     (rate.as_float()? >= 4.0 * usual.as_float()?).then(|| usual.clone())
+}
+
+/// The usual rate for a generator, where its own is so many times lower; as much lower as the discriminator's is, since both
+/// belong together.
+fn hurried(rate: &Value, known: Known<'_>, times: f64) -> Option<Value> {
+    let of = |table: &Table, key: &str| table.get(key)?.as_float();
+    let (now, usual) = (rate.as_float()?, of(known.usual, "learning_rate_g")?);
+    let share = of(known.all, "learning_rate_d")? / of(known.usual, "learning_rate_d")?;
+    slower(&Value::Float(usual), share.min(1.0)).filter(|to| times * now <= usual && to.as_float() > Some(now))
 }
 
 /// A rate for a discriminator whose rate is much too high, or higher than what the generator's becomes.
@@ -371,6 +379,25 @@ mod tests {
     }
 
     #[test]
+    fn a_generator_is_hurried_no_more_than_goes_with_its_discriminator() {
+        let rates = |kind, [rate_g, rate_d]: [f64; 2]| {
+            let mut settings = listing();
+            settings.insert("learning_rate_g".into(), Value::Float(rate_g));
+            settings.insert("learning_rate_d".into(), Value::Float(rate_d));
+            let first = options(kind, known(&settings)).swap_remove(0).1;
+            ["learning_rate_g", "learning_rate_d"]
+                .map(|key| first.iter().find(|(known, _)| *known == key).and_then(|(_, value)| value.as_float()))
+        };
+        // As the listing is: both are slow.
+        assert_eq!(rates(Kind::Overpowering, [1e-4, 1e-4]), [None, None]);
+        // Slower than makes any sense, whatever is seen of it; the discriminator is not brought down to that.
+        for kind in [Kind::Overpowering, Kind::DroppedModes, Kind::Oscillation] {
+            assert_eq!(rates(kind, [1e-6, 1e-4]), [Some(1e-4), None]);
+            assert_eq!(rates(kind, [1e-6, 0.1]), [Some(1e-3), Some(1e-3)]);
+        }
+    }
+
+    #[test]
     fn rates_out_of_proportion_become_the_usual_ones() {
         let mut settings = listing();
         let rates = |settings: &Table, kind| -> Vec<(&'static str, f64)> {
@@ -419,9 +446,9 @@ mod tests {
         };
         // What is usual, lower rates, noise; all have been tried then, and rates can still be lowered.
         assert_eq!([(); 5].map(|()| tried(Kind::DroppedModes, &mut settings)), [0, 1, 2, 1, 1]);
-        assert_eq!(tried(Kind::Overpowering, &mut settings), 0, "each kind has its own");
+        assert_eq!(tried(Kind::Overpowering, &mut settings), 1, "each kind has its own");
         let number = |key: &str| settings[key].as_float();
-        assert_eq!((number("instance_noise"), number("learning_rate_d")), (Some(0.1), Some(1.25e-5)));
+        assert_eq!((number("instance_noise"), number("learning_rate_d")), (Some(0.1), Some(6.25e-6)));
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub struct Summary {
     pub samples: Option<PathBuf>,
     /// Whether the monitor has looked and seen anything to tell by.
     pub was_watched: bool,
+    /// Whether it has compared samples with real examples.
+    pub was_compared: bool,
     /// What the monitor has found, in all attempts.
     pub findings: Vec<Finding>,
     /// What was done about it.
@@ -399,6 +401,7 @@ impl Course<'_> {
             checkpoint: self.saved.as_ref().map(|(_, path)| path.clone()),
             samples: self.drawn.as_ref().map(|(_, path)| path.clone()),
             was_watched: self.monitor.as_ref().is_some_and(Monitor::has_seen),
+            was_compared: self.monitor.as_ref().is_some_and(Monitor::has_compared),
             findings: self.watch.findings.clone(),
             interventions: self.watch.interventions.clone(),
         };

@@ -294,7 +294,10 @@ fn notes(read: &[Judged], numbers: &[ComparedNumber]) -> Vec<String> {
             continue;
         }
         if judged.values.is_empty() {
-            notes.push(format!("`{name}` has not been judged"));
+            notes.push(format!(
+                "`{name}` has not been judged, which is done when training ends unless `eval.samples=0`; `galatea eval` tells how \
+                 good it is"
+            ));
             continue;
         }
         if judged.run.judged_step != Some(judged.run.step) {
@@ -417,7 +420,11 @@ mod tests {
         let said = notes(&[healed, judged("b", "d", &[])], &[]);
         let told = "`a` went back, and on with other settings: after step 110 to step 90, with r1 0.0 -> 1.0; then after step \
                     150 to the beginning, with the same settings";
-        assert_eq!(said, [told, "`a` has not been judged", "`b` has not been judged"]);
+        assert_eq!((said.len(), &said[0][..]), (3, told));
+        assert!(
+            said[1].starts_with("`a` has not been judged, ") && said[2].starts_with("`b` has not been judged, "),
+            "{said:?}"
+        );
     }
 
     #[test]

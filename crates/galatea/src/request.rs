@@ -67,10 +67,8 @@ impl Resolved {
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.data.warnings();
         if self.eval.samples > 0 && !can_judge(&Parts::of(&*self.data, &self.data_settings.read).judged) {
-            warnings.push(
-                "too few examples to hold some back: the model will not be judged; `data.holdout=0.2` holds back more"
-                    .to_owned(),
-            );
+            let why = if self.data_settings.read.holdout == 0.0 { "nothing is" } else { "too few examples are" };
+            warnings.push(format!("{why} held back: the model will not be judged; `data.holdout=0.2` holds back more"));
         }
         warnings
     }

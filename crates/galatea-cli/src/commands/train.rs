@@ -7,7 +7,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use galatea::{DataSpec, End, Error, Request, Summary, Surroundings, Switch, Trained, device};
+use galatea::{
+    DataSpec, End, Error, Finding, Intervention, Request, Severity, Summary, Surroundings, Switch, Trained, device,
+};
 use serde_json::json;
 
 use crate::args::{Common, TrainArgs};
@@ -155,18 +157,41 @@ fn watched(summary: &Summary) -> String {
             .to_owned();
     }
     if summary.findings.is_empty() {
-        return "monitor: nothing to complain of".to_owned();
+        let rest = match summary.was_compared {
+            true => "",
+            false => {
+                ", as far as steps report it: samples are not compared with real examples, of which there are too few or none to \
+                      compare with"
+            }
+        };
+        return format!("monitor: nothing to complain of{rest}");
     }
-    let mut lines: Vec<(u64, String)> = Vec::new();
-    let mut interventions = summary.interventions.iter().peekable();
-    for finding in &summary.findings {
-        lines.push((finding.step, progress::finding_text(finding)));
-        while let Some(done) = interventions.next_if(|done| done.step == finding.step && done.kind == finding.kind) {
-            lines.push((done.step, format!("  -> back to {}, with {}", done.back_to_text(), done.changes_text())));
+    let lines = in_order(&summary.findings, &summary.interventions);
+    lines.iter().map(|line| format!("monitor: {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// What was found and what was done, a line each, in the order in which it happened.
+fn in_order(findings: &[Finding], interventions: &[Intervention]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut interventions = interventions.iter().peekable();
+    let mut findings = findings.iter().peekable();
+    while let Some(first) = findings.next() {
+        // What was found at one look stands together, and training went back after it. Each kind is found once at a look.
+        let mut together = vec![first];
+        while let Some(next) =
+            findings.next_if(|next| next.step == first.step && together.iter().all(|finding| finding.kind != next.kind))
+        {
+            together.push(next);
         }
+        let is_cause = |done: &&Intervention| {
+            let is_it = |finding: &&Finding| finding.kind == done.kind && finding.severity == Severity::Severe;
+            done.step == first.step && together.iter().any(is_it)
+        };
+        let done = interventions.next_if(is_cause);
+        lines.extend(together.iter().map(|finding| progress::finding_text(finding)));
+        lines.extend(done.map(|done| format!("  -> back to {}, with {}", done.back_to_text(), done.changes_text())));
     }
-    let lines: Vec<String> = lines.into_iter().map(|(_, line)| format!("monitor: {line}")).collect();
-    lines.join("\n")
+    lines
 }
 
 /// The most memory that this process has held, where the system tells.
@@ -174,4 +199,44 @@ fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use galatea::Kind;
+
+    use super::*;
+
+    #[test]
+    fn what_happened_is_told_in_its_order() {
+        let finding = |kind, step| Finding {
+            kind,
+            severity: Severity::Severe,
+            step,
+            since: 0,
+            evidence: "seen".into(),
+            hint: String::new(),
+        };
+        let done = |kind, step| Intervention {
+            step,
+            kind,
+            evidence: "seen".into(),
+            back_to: 0,
+            remedy: 0,
+            changes: [].into(),
+        };
+        // Twice the same at the same step, since training went back between them.
+        let (modes, wins) = (Kind::DroppedModes, Kind::Overpowering);
+        let findings = [finding(modes, 275), finding(wins, 275), finding(modes, 275), finding(modes, 900)];
+        let lines = in_order(&findings, &[done(modes, 275), done(modes, 275)]);
+        let kinds: Vec<&str> = lines
+            .iter()
+            .map(|line| match line {
+                line if line.starts_with("  -> back to the beginning") => "back",
+                line if line.contains(modes.name()) => "modes",
+                _ => "wins",
+            })
+            .collect();
+        assert_eq!(kinds, ["modes", "wins", "back", "modes", "back", "modes"]);
+    }
 }

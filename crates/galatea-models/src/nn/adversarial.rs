@@ -277,8 +277,9 @@ impl Game {
     ) -> Tensor<1> {
         let (x, labels) = self.both(real, fake, labels);
         let judged = halves(critic.judge(x, labels));
-        report.note("d_real", mean_sigmoid(&judged.real));
-        report.note("d_fake", mean_sigmoid(&judged.fake));
+        let [d_real, d_fake] = probabilities(&judged, self.loss.undecided);
+        report.note("d_real", d_real);
+        report.note("d_fake", d_fake);
         if let (Some(_), Some(undecided)) = (&self.adaptive, self.loss.undecided) {
             report.note("real_signs", remedy::mean_sign(&judged.real, undecided));
         }
@@ -506,10 +507,19 @@ fn value(loss: &Tensor<1>) -> f64 {
     to_vec(loss.clone().inner()).iter().map(|value| f64::from(*value)).sum()
 }
 
-fn mean_sigmoid(logits: &Tensor<2>) -> f64 {
-    let logits = to_vec(logits.clone().inner());
-    let sum: f64 = logits.iter().map(|logit| 1.0 / (1.0 + f64::from(-logit).exp())).sum();
-    sum / logits.len() as f64
+/// Mean probabilities of being real that the discriminator gives real and generated examples. Where only differences of logits
+/// count, that a real example is more real than a generated one, and the reverse, pair by pair (Jolicoeur-Martineau 2019,
+/// arXiv:1807.00734, section 4.1): each logit alone means nothing then.
+fn probabilities(judged: &Judged, undecided: Option<f32>) -> [f64; 2] {
+    let mean = |logits: &[f32], than: &dyn Fn(usize) -> f32| {
+        let sigmoid = |(i, logit): (usize, &f32)| 1.0 / (1.0 + f64::from(than(i) - logit).exp());
+        logits.iter().enumerate().map(sigmoid).sum::<f64>() / logits.len() as f64
+    };
+    let [real, fake] = [&judged.real, &judged.fake].map(|logits| to_vec(logits.clone().inner()));
+    match undecided {
+        Some(undecided) => [&real, &fake].map(|logits| mean(logits, &|_| undecided)),
+        None => [mean(&real, &|i| fake[i]), mean(&fake, &|i| real[i])],
+    }
 }
 
 #[cfg(test)]
@@ -528,6 +538,22 @@ pub(crate) mod tests {
         let x = filled(shape, &device, |values| galatea_kernels::random::fill_normal(3, 0, values));
         let rows = (0..shape[0] * classes).map(|i| f32::from(u8::from(i % 3 == 0))).collect();
         (x.require_grad(), (classes > 0).then(|| from_vec(rows, [shape[0], classes], &device)))
+    }
+
+    #[test]
+    fn probabilities_are_of_differences_where_only_those_count() {
+        let judged = |shift: f32| {
+            let of = |values: [f32; 2]| from_vec(values.map(|value| value + shift).to_vec(), [2, 1], &Device::flex());
+            Judged { real: of([2.0, -1.0]), fake: of([-1.0, 1.0]) }
+        };
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        let close =
+            |[a, b]: [f64; 2], [c, d]: [f64; 2]| assert!((a - c).abs() + (b - d).abs() < 1e-6, "{a} {b}, {c} {d}");
+        close(probabilities(&judged(0.0), Some(0.0)), [0.5 * (sigmoid(2.0) + sigmoid(-1.0)), 0.5]);
+        close(probabilities(&judged(0.5), Some(0.5)), probabilities(&judged(0.0), Some(0.0)));
+        // Pair by pair, wherever the logits lie.
+        let more_real = 0.5 * (sigmoid(3.0) + sigmoid(-2.0));
+        close(probabilities(&judged(7.0), None), [more_real, 1.0 - more_real]);
     }
 
     /// Compares a critic's slope with the graph's.

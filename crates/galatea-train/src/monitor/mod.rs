@@ -269,6 +269,11 @@ impl Monitor {
         self.state.series.looks.iter().any(says)
     }
 
+    /// Whether it has compared samples with real examples.
+    pub fn has_compared(&self) -> bool {
+        self.state.series.looks.iter().any(|look| look.samples.is_some())
+    }
+
     /// The share of pairs in which the discriminator takes an example that it was trained on for more real than another.
     fn judge(&self, session: &dyn Session, step: u64) -> Result<Option<f64>> {
         let Some([train, unseen]) = &self.judged else { return Ok(None) };
