@@ -366,10 +366,6 @@ impl Trial {
             classes: None,
             class_names: Vec::new(),
         };
-        let (least, most) = (n.min(m), n.max(m));
-        if part_of(most).1(least) < LEAST_IN_PART && least >= 2 * LEAST_IN_PART {
-            report.notes.push(format!("no intervals: {least} are too few beside {most} to tell how much values vary"));
-        }
         for metric in METRICS {
             let needs = metric.needs;
             if let (Space::Modes, Some(modes)) = (needs.space, modes) {
@@ -392,6 +388,10 @@ impl Trial {
                 continue;
             }
             report.take(self.rows(metric, samples, real)?);
+        }
+        if report.rows.iter().all(|row| row.interval.is_none()) {
+            let (least, most) = (n.min(m), n.max(m));
+            report.notes.push(format!("no intervals: {least} are too few beside {most} to tell how much values vary"));
         }
         Ok(report)
     }
@@ -438,17 +438,12 @@ impl Trial {
     }
 }
 
-/// The share of each set that is in a part, of which the larger has `most`, and how many of so many that is.
-fn part_of(most: usize) -> (f64, impl Fn(usize) -> usize) {
-    let share = (MOST_IN_PART as f64 / most as f64).min(0.5);
-    (share, move |rows| (share * rows as f64) as usize)
-}
-
 /// Standard errors by the delete-`d` jackknife (Shao and Wu 1989, "A General Theory for Jackknife Variance Estimation"): the
 /// deviation of the values for random parts without replacement, which are a share `f` of each set, times the root of
 /// `f / (1 - f)`. Drawing with replacement, as the bootstrap does, would make copies, and a copy is what neighbours notice.
 fn standard_errors(prepared: &Prepared<'_>, n: usize, m: usize, least: usize) -> Result<Option<Vec<f64>>> {
-    let (share, part) = part_of(n.max(m));
+    let share = (MOST_IN_PART as f64 / n.max(m) as f64).min(0.5);
+    let part = |rows: usize| (share * rows as f64) as usize;
     if part(n).min(part(m)) < least.max(LEAST_IN_PART) {
         return Ok(None);
     }

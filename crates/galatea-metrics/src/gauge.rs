@@ -40,6 +40,10 @@ impl Gauge {
                     format!("`{number}` needs probabilities of classes, which nothing tells of {spec} here"),
                     format!("choose another, such as `{auto}`"),
                 ),
+                Space::Windows | Space::Learnt => Error::samples(
+                    format!("`{number}` is of series, and these are {spec}"),
+                    format!("choose another, such as `{auto}`"),
+                ),
                 _ => Error::samples(
                     format!("`{number}` needs features, and none are known for {spec}"),
                     format!("name some with `eval.features`, or choose `{WITHOUT_FEATURES}`"),

@@ -246,7 +246,9 @@ pub fn prune(run: &Writer, newest: u64, plan: &Plan, healing: Option<&[u64]>) ->
     let all = list(run)?;
     let counts = |step: &u64| *step <= newest && (healing.is_none() || is_regular(*step, plan));
     let regular: Vec<u64> = all.iter().map(|(step, _)| *step).filter(counts).collect();
-    let mut kept = regular[regular.len().saturating_sub(plan.keep_last.max(1))..].to_vec();
+    // What an interruption leaves is no reason to part with any of them.
+    let keep_last = if counts(&newest) { plan.keep_last.max(1) } else { regular.len() };
+    let mut kept = regular[regular.len().saturating_sub(keep_last)..].to_vec();
     kept.extend(regular.iter().filter(|step| plan::due(**step, plan.keep_every)));
     let before = |at: &u64| regular.iter().rev().find(|step| *step <= at);
     kept.extend(healing.unwrap_or_default().iter().filter_map(before));

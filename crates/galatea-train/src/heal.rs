@@ -154,7 +154,12 @@ const ONE_STEP: Change = Change {
 };
 const SLOWER_G: Change = Change { key: "learning_rate_g", to: |now, _| slower(now, 0.5) };
 const SLOWER_D: Change = Change { key: "learning_rate_d", to: |now, _| slower(now, 0.5) };
-/// A rate that is out of all proportion is brought to what is usual, or up to the discriminator's.
+/// A rate that is far too high is brought down to what is usual.
+const LOWER_G: Change =
+    Change { key: "learning_rate_g", to: |now, known| near(now, known.usual.get("learning_rate_g")?) };
+/// The same, or down to the generator's rate, which is usual or becomes so.
+const LOWER_D: Change = Change { key: "learning_rate_d", to: |now, known| even(now, known, LOWER_G) };
+/// A rate that is out of all proportion is brought to what is usual, up to what goes with the discriminator's.
 const USUAL_G: Change = Change {
     key: "learning_rate_g",
     to: |now, known| near(now, known.usual.get("learning_rate_g")?).or_else(|| hurried(now, known, 30.0)),
@@ -203,7 +208,7 @@ fn remedies(kind: Kind) -> &'static [&'static [Change]] {
     match kind {
         Kind::DroppedModes | Kind::NearDuplicates => &[FIRST, &[SLOWER_G, SLOWER_D], &[SEEKING, NOISE], &[PACK]],
         Kind::Overpowering => &[FAIR, &[SLOWER_D], &[NOISE, SMOOTHING], &[SLOWER_G, SLOWER_D]],
-        Kind::Divergence => &[&[USUAL_G, USUAL_D, SLOWER, MOMENTUM], &[SLOWER_G, SLOWER_D], &[CLIP, R1]],
+        Kind::Divergence => &[&[LOWER_G, LOWER_D, SLOWER, MOMENTUM], &[SLOWER_G, SLOWER_D], &[CLIP, R1]],
         Kind::Oscillation => &[FIRST, &[SLOWER_G, SLOWER_D]],
         Kind::PosteriorCollapse => &[&[LOWER_BETA, WARM_UP], &[FREE_BITS], &[SLOWER]],
         Kind::Overfitting => &[&[R1], &[AUGMENT], &[NOISE], &[SMOOTHING, SLOWER_D]],
@@ -395,6 +400,7 @@ mod tests {
             assert_eq!(rates(kind, [1e-6, 1e-4]), [Some(1e-4), None]);
             assert_eq!(rates(kind, [1e-6, 0.1]), [Some(1e-3), Some(1e-3)]);
         }
+        assert_eq!(rates(Kind::Divergence, [1e-6, 1e-3])[0], None, "no haste where values explode");
     }
 
     #[test]

@@ -230,7 +230,9 @@ impl Course<'_> {
     fn resume(&mut self) -> Result<()> {
         let newest = checkpoint::newest(self.run, None)?;
         let before = self.run.config()?;
-        let there = newest.checkpoint.as_ref().map_or_else(|| before.determining(), |found| found.state.config.clone());
+        // A checkpoint of an earlier version may not say all that the run's own settings do.
+        let mut there = before.determining();
+        there.extend(newest.checkpoint.iter().flat_map(|found| found.state.config.clone()));
         let differences = differences(&there, &self.config.determining());
         if !differences.is_empty() {
             return Err(Error::OtherConfig { run: self.run.path().to_owned(), differences });
@@ -371,6 +373,12 @@ impl Course<'_> {
         let about = (&self.data, &self.watch);
         let path = checkpoint::save(self.run, &self.progress, &self.config, about, &parts)?;
         self.saved = Some((self.progress.step, path.clone()));
+        self.prune()?;
+        self.announce(&Event::Checkpointed { path: &path })
+    }
+
+    /// Removes checkpoints that are not kept.
+    fn prune(&mut self) -> Result<()> {
         let also = match (&self.monitor, self.config.heal.mode) {
             (Some(monitor), HealMode::Auto) => Some(monitor.worth_keeping()),
             _ => None,
@@ -379,7 +387,7 @@ impl Course<'_> {
         if let Err(error) = checkpoint::prune(self.run, self.progress.step, &self.config.train, also) {
             self.announce(&Event::Warning { text: &error.to_string() })?;
         }
-        self.announce(&Event::Checkpointed { path: &path })
+        Ok(())
     }
 
     fn end(&mut self, end: End) -> Result<Summary> {

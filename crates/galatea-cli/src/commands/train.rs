@@ -160,8 +160,8 @@ fn watched(summary: &Summary) -> String {
         let rest = match summary.was_compared {
             true => "",
             false => {
-                ", as far as steps report it: samples are not compared with real examples, of which there are too few or none to \
-                      compare with"
+                ", as far as steps report it: samples are not compared with real examples, of which there are too few, or which have \
+                 no distances"
             }
         };
         return format!("monitor: nothing to complain of{rest}");
@@ -183,15 +183,20 @@ fn in_order(findings: &[Finding], interventions: &[Intervention]) -> Vec<String>
         {
             together.push(next);
         }
-        let is_cause = |done: &&Intervention| {
-            let is_it = |finding: &&Finding| finding.kind == done.kind && finding.severity == Severity::Severe;
-            done.step == first.step && together.iter().any(is_it)
-        };
-        let done = interventions.next_if(is_cause);
+        let severe = together.iter().filter(|finding| finding.severity == Severity::Severe);
+        let mut causes: Vec<_> = severe.map(|finding| finding.kind).collect();
         lines.extend(together.iter().map(|finding| progress::finding_text(finding)));
-        lines.extend(done.map(|done| format!("  -> back to {}, with {}", done.back_to_text(), done.changes_text())));
+        while let Some(done) = interventions.next_if(|done| done.step == first.step && causes.contains(&done.kind)) {
+            causes.retain(|kind| *kind != done.kind);
+            lines.push(back(done));
+        }
     }
+    lines.extend(interventions.map(back));
     lines
+}
+
+fn back(done: &Intervention) -> String {
+    format!("  -> back to {}, with {}", done.back_to_text(), done.changes_text())
 }
 
 /// The most memory that this process has held, where the system tells.
@@ -238,5 +243,9 @@ mod tests {
             })
             .collect();
         assert_eq!(kinds, ["modes", "wins", "back", "modes", "back", "modes"]);
+        // Nothing that was done is left out, whatever stands together.
+        let findings = [finding(wins, 125), finding(wins, 250), finding(modes, 250)];
+        let lines = in_order(&findings, &[done(wins, 250), done(modes, 250), done(modes, 900)]);
+        assert_eq!(lines.iter().filter(|line| line.starts_with("  -> ")).count(), 3);
     }
 }

@@ -135,15 +135,18 @@ impl Reference {
         };
         let scores: Vec<SampleScores> = draws.iter().map(|set| reference.compare(set, &[]).0).collect();
         let mean = |value: fn(&SampleScores) -> f64| scores.iter().map(value).sum::<f64>() / DRAWS as f64;
-        // Sets of all that there is do not differ. Half of them do as much as whole ones would (the delete-d jackknife).
-        let apart = match samples < others.len() {
-            true => scores.clone(),
-            false => sets(others.len() / 2).iter().map(|set| reference.compare(set, &[]).0).collect(),
+        // Sets of most of what there is hardly differ. Sets of half of it do as much as all would (the delete-d jackknife).
+        let (apart, share) = match 2 * samples > others.len() {
+            true => (
+                sets(others.len() / 2).iter().map(|set| reference.compare(set, &[]).0).collect(),
+                samples as f64 / others.len() as f64,
+            ),
+            false => (scores.clone(), 1.0),
         };
         let deviation = |value: fn(&SampleScores) -> f64| {
             let mean = apart.iter().map(value).sum::<f64>() / DRAWS as f64;
             let square = apart.iter().map(|scores| (value(scores) - mean).powi(2)).sum::<f64>() / (DRAWS - 1) as f64;
-            square.sqrt() / mean.max(1e-9)
+            (square / share).sqrt() / mean.max(1e-9)
         };
         reference.expected = Expected {
             groups: mean(|scores| scores.spread),
@@ -321,12 +324,14 @@ mod tests {
     fn few_examples_are_compared_with_as_many_samples_and_vary_as_they_do() {
         let [many, few] = [600, 60].map(|others| Reference::new(points(others, 0), points(200, 1), 60).unwrap());
         let more = Reference::new(points(60, 0), points(200, 1), 128).unwrap();
+        let hardly_more = Reference::new(points(63, 0), points(200, 1), 60).unwrap();
         assert_eq!((many.samples, few.samples, more.samples), (60, 60, 60));
         assert_eq!(few.expected, more.expected);
         // The deviation is that of sets of sixty, though there is only one of them.
         let scores: [fn(&SampleScores) -> f64; 3] = [|of| of.coverage, |of| of.spread, |of| of.diversity];
         for of in scores {
-            let [many, few] = [&many, &few].map(|reference| of(&reference.expected.deviation));
+            let [many, few, hardly] = [&many, &few, &hardly_more].map(|reference| of(&reference.expected.deviation));
+            assert!((0.4..2.5).contains(&(hardly / many)), "{hardly} beside {many}");
             assert!(many > 0.0 && (0.4..2.5).contains(&(few / many)), "{few} beside {many}");
         }
         let (scores, _) = few.compare(&points(60, 2), &[]);

@@ -20,7 +20,8 @@ impl Course<'_> {
         let mut monitor = Monitor::new(&self.config.monitor, self.feed, self.progress.steps)?;
         monitor.restore(&self.watch.monitor)?;
         self.monitor = Some(monitor);
-        Ok(())
+        // It may have been killed before it could.
+        if self.saved.is_some() && self.config.heal.mode == HealMode::Auto { self.prune() } else { Ok(()) }
     }
 
     /// Has the monitor look, if that is due. Gives what is to be healed.

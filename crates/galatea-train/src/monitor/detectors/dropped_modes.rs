@@ -136,8 +136,7 @@ fn never_spread(series: &Series) -> Option<Finding> {
         (is_alike && !is_growing).then_some(scores)
     };
     let [soon, late] = PATIENCE;
-    let told_apart =
-        series.last(soon).filter(|looks| looks.iter().all(|look| look.gap().is_some_and(|gap| gap > EASE)));
+    let told_apart = series.last(soon).filter(|looks| looks.iter().all(|look| overpowering::is_ahead_by(look, EASE)));
     let (scores, looks, judged) = match told_apart {
         Some(looks) => (stuck(soon)?, looks, true),
         None => (stuck(late)?, series.last(late)?, false),

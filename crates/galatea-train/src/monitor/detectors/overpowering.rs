@@ -19,7 +19,12 @@ const AHEAD: f64 = 0.75;
 
 /// Whether the discriminator is about to win, or has.
 pub(super) fn is_ahead(look: &Look) -> bool {
-    look.gap().is_some_and(|gap| gap > AHEAD) && look.loss_d.is_some_and(|loss| loss >= 0.0)
+    is_ahead_by(look, AHEAD)
+}
+
+/// Whether its mean probabilities differ by more than this, which means nothing of a critic without a bound.
+pub(super) fn is_ahead_by(look: &Look, least: f64) -> bool {
+    look.gap().is_some_and(|gap| gap > least) && look.loss_d.is_some_and(|loss| loss >= 0.0)
 }
 
 /// Whether the discriminator was nearly always right in the steps that the look tells of.
@@ -31,8 +36,7 @@ pub(super) fn detect(series: &Series) -> Option<Finding> {
     let holds = |count: usize| {
         series.last(count).filter(|looks| {
             let has_won = looks.iter().all(|look| {
-                look.gap().is_some_and(|gap| gap > GAP)
-                    && look.loss_d.is_some_and(|loss| loss >= 0.0)
+                is_ahead_by(look, GAP)
                     && look.samples.is_none_or(|scores| scores.coverage < GOOD || scores.spread < GOOD)
             });
             // A single batch that it errs on does not make it weak.

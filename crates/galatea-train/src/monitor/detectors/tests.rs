@@ -212,6 +212,8 @@ fn samples_that_never_spread_are_dropped_modes() {
     // The same samples under a discriminator that is at a loss too get more time.
     let even = |i| Look { d_real: Some(0.6), d_fake: Some(0.5), loss_d: Some(1.3), ..alike(i) };
     assert_eq!((kinds(&series(39, even)), kinds(&series(40, even)).len()), (vec![], 1));
+    let unbound = |i| Look { loss_d: Some(-8.0), ..alike(i) };
+    assert_eq!(kinds(&series(39, unbound)), [], "a critic without a bound");
     // As do samples that become more varied all the time.
     let growing = |i: u64| {
         let mut look = alike(i);
