@@ -238,7 +238,7 @@ pub(crate) fn is_regular(step: u64, plan: &Plan) -> bool {
 
 /// Removes checkpoints that the plan does not keep, once the one of `newest` is in place. Later ones go too: training
 /// went back before them. `healing` may go back: of each of its steps, the newest checkpoint up to it is kept, and none
-/// but those of [`is_regular`] count, so that what is kept does not depend on interruptions.
+/// but those of the plan (and of the beginning) count, so that what is kept does not depend on interruptions.
 ///
 /// # Errors
 /// If a folder cannot be removed.
